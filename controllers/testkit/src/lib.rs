@@ -1,0 +1,1 @@
+//! Fake cluster, fixed clock, builders of test objects.

@@ -1,0 +1,1 @@
+//! API types of group keywright.dev and the generator of their YAML.

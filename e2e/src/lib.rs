@@ -1,0 +1,1 @@
+//! Control-plane harness and tests from outside.

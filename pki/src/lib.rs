@@ -1,0 +1,1 @@
+//! Certificates, requests, names, keys: parse, build, verify.

@@ -1,0 +1,1 @@
+//! kubectl keywright: look into and steer Keywright from a terminal.

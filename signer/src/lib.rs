@@ -1,0 +1,1 @@
+//! The isolated process that holds the keys.
