@@ -1,1 +1,51 @@
-//! API types of group keywright.dev and the generator of their YAML.
+//! API types of group `keywright.dev`, version `v1alpha1`.
+//!
+//! Owns: the Rust types of every resource, the schema that kube-apiserver enforces for them (bounds, patterns, CEL
+//! rules with their messages), and the generator `crdgen` of the YAML and of the API reference.
+//! Never: a client, async code, time, or a decision about what to do with an object.
+//!
+//! ```text
+//!   key, subject, usage, reference     shared parts of a spec
+//!   issuer, certificate                the kinds
+//!   shape                              bounded strings, lists and maps as schemas
+//!   rules                              CEL rules and their messages
+//!   definition                         the finished CustomResourceDefinitions
+//!   reference_page                     docs/reference/api.md
+//! ```
+//!
+//! Conventions: camelCase on the wire, no explicit zero values (a field at its default is not serialized), and no
+//! schema default but that of `status`, so that a server-side apply of a manifest is all that anyone sees.
+
+mod certificate;
+pub mod duration;
+mod issuer;
+mod key;
+mod reference;
+mod rules;
+mod shape;
+mod subject;
+mod usage;
+
+pub use certificate::{
+    AdditionalOutputFormat, Certificate, CertificatePrivateKey, CertificateRevision, CertificateSpec,
+    CertificateStatus, DeletionPolicy, KeyEncoding, OutputFormat, RotationPolicy, SecretTemplate,
+};
+pub use issuer::{
+    AllowedLeaves, AnyIssuer, AuthorityPrivateKey, AuthoritySpec, AuthorityStatus, ClusterIssuer,
+    ClusterIssuerSpec, Issuer, IssuerMember, IssuerSpec, IssuerStatus, NameConstraints, NameSubtrees,
+};
+pub use key::Algorithm;
+pub use reference::{IssuerKind, IssuerRef};
+pub use subject::Subject;
+pub use usage::KeyUsage;
+
+/// API group of every resource of this crate.
+pub const GROUP: &str = "keywright.dev";
+
+/// The one API version so far.
+pub const VERSION: &str = "v1alpha1";
+
+/// Whether a value is its type's default, and therefore left out on the wire.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}

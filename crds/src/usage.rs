@@ -1,0 +1,80 @@
+//! Key usages and extended key usages by the names that cert-manager and the Kubernetes CSR API give them.
+//!
+//! Sources: RFC 5280 sections 4.2.1.3 and 4.2.1.12; Kubernetes certificates/v1 `KeyUsage`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// One key usage or extended key usage.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum KeyUsage {
+    /// digitalSignature, the same as `digital signature`.
+    #[serde(rename = "signing")]
+    Signing,
+    /// digitalSignature.
+    #[serde(rename = "digital signature")]
+    DigitalSignature,
+    /// contentCommitment (nonRepudiation).
+    #[serde(rename = "content commitment")]
+    ContentCommitment,
+    /// keyEncipherment.
+    #[serde(rename = "key encipherment")]
+    KeyEncipherment,
+    /// keyAgreement.
+    #[serde(rename = "key agreement")]
+    KeyAgreement,
+    /// dataEncipherment.
+    #[serde(rename = "data encipherment")]
+    DataEncipherment,
+    /// keyCertSign; only with `isCA`.
+    #[serde(rename = "cert sign")]
+    CertSign,
+    /// cRLSign; only with `isCA`.
+    #[serde(rename = "crl sign")]
+    CrlSign,
+    /// encipherOnly.
+    #[serde(rename = "encipher only")]
+    EncipherOnly,
+    /// decipherOnly.
+    #[serde(rename = "decipher only")]
+    DecipherOnly,
+    /// anyExtendedKeyUsage.
+    #[serde(rename = "any")]
+    Any,
+    /// id-kp-serverAuth.
+    #[serde(rename = "server auth")]
+    ServerAuth,
+    /// id-kp-clientAuth.
+    #[serde(rename = "client auth")]
+    ClientAuth,
+    /// id-kp-codeSigning.
+    #[serde(rename = "code signing")]
+    CodeSigning,
+    /// id-kp-emailProtection.
+    #[serde(rename = "email protection")]
+    EmailProtection,
+    /// id-kp-emailProtection, the same as `email protection`.
+    #[serde(rename = "s/mime")]
+    SMime,
+    /// id-kp-ipsecEndSystem.
+    #[serde(rename = "ipsec end system")]
+    IpsecEndSystem,
+    /// id-kp-ipsecTunnel.
+    #[serde(rename = "ipsec tunnel")]
+    IpsecTunnel,
+    /// id-kp-ipsecUser.
+    #[serde(rename = "ipsec user")]
+    IpsecUser,
+    /// id-kp-timeStamping.
+    #[serde(rename = "timestamping")]
+    Timestamping,
+    /// id-kp-OCSPSigning.
+    #[serde(rename = "ocsp signing")]
+    OcspSigning,
+    /// Microsoft server gated crypto, 1.3.6.1.4.1.311.10.3.3.
+    #[serde(rename = "microsoft sgc")]
+    MicrosoftSgc,
+    /// Netscape server gated crypto, 2.16.840.1.113730.4.1.
+    #[serde(rename = "netscape sgc")]
+    NetscapeSgc,
+}
