@@ -1,0 +1,136 @@
+//! Makes a site run: whatever is not running yet, in order, each step only when the one before is of use.
+
+use crate::keys::{Keys, User, write_kubeconfig, write_private};
+use crate::launcher::ended;
+use crate::programs::program;
+use crate::site::Site;
+use crate::{Error, Launcher, Process, Started, install, wait_for};
+use k8s_openapi::api::core::v1::ServiceAccount;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Api, Client, Config};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+/// Far more than a busy machine needs; a process that ended is noticed at once.
+const LIMIT: Duration = Duration::from_secs(90);
+
+/// What is told to whoever waits: one short sentence for each step.
+pub type Tell<'a> = &'a dyn Fn(&str);
+
+/// Everything is asked for, but the events of reading a request; without bodies, which hold Secrets.
+const AUDIT_POLICY: &str =
+    r#"{"apiVersion":"audit.k8s.io/v1","kind":"Policy","omitStages":["RequestReceived"],"rules":[{"level":"Metadata"}]}"#;
+
+/// etcd, kube-apiserver and kube-controller-manager, ready to be used; the admin's kubeconfig is written. Says whether
+/// the API server had to be started.
+pub(crate) async fn control_plane(site: &Site, with: &mut impl Launcher, tell: Tell<'_>) -> Result<(Client, bool), Error> {
+    let keys = Keys::in_folder(&site.keys())?;
+    write_private(&site.audit_policy(), AUDIT_POLICY.as_bytes())?;
+    for user in User::ALL {
+        let path = site.kubeconfig_of(user.file());
+        write_kubeconfig(&path, &keys, site.ports.kube_apiserver, user.name(), &keys.token(user)?)?;
+    }
+    let mut changed = false;
+    for process in [Process::Etcd, Process::KubeApiserver] {
+        changed |= ensure(site, &keys, with, process, tell)? != Started::Before;
+    }
+    let client = client(site).await?;
+    let ready = http::Request::get("/readyz").body(Vec::new()).map_err(kube::Error::HttpError)?;
+    until_it_serves(with, Process::KubeApiserver, async || Ok(client.request_text(ready.clone()).await.is_ok())).await?;
+    changed |= ensure(site, &keys, with, Process::KubeControllerManager, tell)? != Started::Before;
+    let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), "default");
+    until_it_serves(with, Process::KubeControllerManager, async || {
+        Ok(accounts.get_opt("default").await?.is_some())
+    })
+    .await?;
+    Ok((client, changed))
+}
+
+/// The product on a control plane that is ready: resources and rights installed, the mutual trust of operator and
+/// signer made, both running and ready.
+pub(crate) async fn product(
+    site: &Site,
+    with: &mut impl Launcher,
+    client: &Client,
+    fresh: bool,
+    tell: Tell<'_>,
+) -> Result<(), Error> {
+    let keys = Keys::in_folder(&site.keys())?;
+    if fresh || !install::is_current(site)? {
+        tell("installing the resource definitions and the rights of each ServiceAccount");
+        install::manifests(site, client).await?;
+    }
+    let missing = install::ACCOUNTS.iter().any(|account| !site.kubeconfig_of(account).exists());
+    if fresh || missing {
+        install::kubeconfigs(site, &keys, client).await?;
+    }
+    if [Process::Signer, Process::Operator].into_iter().any(|process| !with.is_alive(process)) {
+        tell("making sure that operator and signer know each other");
+        install::trust(site, client).await?;
+    }
+    for process in [Process::Signer, Process::Operator] {
+        ensure(site, &keys, with, process, tell)?;
+    }
+    serving(site, with, Process::Signer).await?;
+    serving(site, with, Process::Operator).await
+}
+
+/// Until the signer or the operator answers that it is ready; the others have no such page.
+pub(crate) async fn serving(site: &Site, with: &mut impl Launcher, process: Process) -> Result<(), Error> {
+    let port = match process {
+        Process::Signer => site.ports.signer_health,
+        Process::Operator => site.ports.operator_health,
+        Process::Etcd | Process::KubeApiserver | Process::KubeControllerManager => return Ok(()),
+    };
+    until_it_serves(with, process, async || Ok(says_ready(port).await)).await
+}
+
+/// Starts a process unless it runs.
+pub(crate) fn ensure(
+    site: &Site,
+    keys: &Keys,
+    with: &mut impl Launcher,
+    process: Process,
+    tell: Tell<'_>,
+) -> Result<Started, Error> {
+    let started = with.ensure(process, &program(site, keys, process)?)?;
+    match started {
+        Started::Before => {}
+        Started::Now => tell(&format!("starting {}", process.name())),
+        Started::Again => tell(&format!("starting {} again: its build or its arguments changed", process.name())),
+    }
+    Ok(started)
+}
+
+/// A client with the admin's rights. Its user agent is not one of the product's.
+async fn client(site: &Site) -> Result<Client, Error> {
+    let kubeconfig = Kubeconfig::read_from(site.kubeconfig())?;
+    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+    Ok(Client::try_from(config)?)
+}
+
+async fn until_it_serves(
+    with: &mut impl Launcher,
+    process: Process,
+    mut looks_ready: impl AsyncFnMut() -> Result<bool, Error>,
+) -> Result<(), Error> {
+    wait_for(&format!("{} is ready", process.name()), LIMIT, async || {
+        if !with.is_alive(process) {
+            return Err(ended(process, with.log(process)));
+        }
+        Ok(looks_ready().await?.then_some(()))
+    })
+    .await
+}
+
+/// `GET /readyz` over plain HTTP on loopback; any failure is "no".
+async fn says_ready(port: u16) -> bool {
+    let ask = async {
+        let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await?;
+        stream.write_all(b"GET /readyz HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n").await?;
+        let mut head = [0; 12];
+        stream.read_exact(&mut head).await?;
+        Ok::<_, std::io::Error>(head.ends_with(b" 200"))
+    };
+    matches!(tokio::time::timeout(Duration::from_secs(2), ask).await, Ok(Ok(true)))
+}
