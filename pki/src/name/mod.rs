@@ -1,4 +1,7 @@
 //! Names that certificates carry: values that are right by construction.
+//!
+//! Owns the syntax of DNS names, e-mail addresses, URIs and distinguished names, and their DER. Never resolves a name
+//! and never decides who may have it: see [`crate::constraints`]. Text is ASCII except in distinguished names.
 
 mod distinguished;
 mod dns;
@@ -27,8 +30,9 @@ pub struct NameError {
 }
 
 impl NameError {
+    /// Without a field yet; [`Self::at`] says it.
     pub(crate) fn new(value: &str, rule: &'static str, fix: &'static str) -> Self {
-        Self { field: String::new(), value: value.chars().take(253).collect(), rule, fix }
+        Self { field: "name".to_owned(), value: value.chars().take(253).collect(), rule, fix }
     }
 
     /// The same, said of this field.
