@@ -1,0 +1,100 @@
+//! The next step of one issuer, from what is wanted and what is so.
+
+#![allow(missing_docs, reason = "the fields of a variant are described by the variant")]
+
+use super::standing::Standing;
+use super::valid::ValidAuthority;
+use crate::certificate::decide::Waiting;
+use crate::renewal::{RenewWhen, renew_at};
+use crate::wire;
+use jiff::Timestamp;
+use keywright_crds::AuthorityStatus;
+use keywright_pki::certificate::Certificate;
+use keywright_signer_protocol::v1alpha1 as signer;
+
+/// All that a decision may look at.
+pub struct World {
+    /// Now, by the operator's clock.
+    pub now: Timestamp,
+    /// The parent, where the spec names one.
+    pub parent: Option<Standing>,
+    /// The authority as the object's status shows it.
+    pub published: Option<AuthorityStatus>,
+}
+
+/// The next step.
+#[derive(Debug, PartialEq)]
+pub enum Plan {
+    /// The parent has to come first.
+    Wait { on: Waiting },
+    /// Ask the signer to hold this authority. It makes what is missing and answers with what is there, so this is also
+    /// how the object learns what the signer holds.
+    Ensure { request: Box<signer::EnsureAuthorityRequest> },
+}
+
+/// Decides. The fencing token and the object's name are filled in by who sends.
+pub fn decide(authority: &ValidAuthority, world: &World) -> Plan {
+    let parent_uid = match &world.parent {
+        None => String::new(),
+        Some(Standing::Ready(parent)) => parent.uid.clone(),
+        Some(Standing::Missing) => return Plan::Wait { on: Waiting::IssuerMissing },
+        Some(Standing::NotReady { why }) => {
+            return Plan::Wait { on: Waiting::IssuerNotReady { why: why.clone() } };
+        }
+    };
+    let published = world.published.as_ref();
+    let revision = published.and_then(|a| a.revision).and_then(|r| u64::try_from(r).ok()).unwrap_or(0);
+    let due = published.and_then(|a| a.renewal_time.as_ref()).is_some_and(|at| world.now >= at.0);
+    let step = if revision == 0 { 1 } else { revision + u64::from(due && can_extend(world)) };
+    let expected = published.and_then(|a| a.subject_key_id.as_deref()).and_then(|id| hex::decode(id).ok());
+    Plan::Ensure {
+        request: Box::new(signer::EnsureAuthorityRequest {
+            fencing_token: 0,
+            request_key: Some(signer::RequestKey { object_uid: authority.uid.clone(), step }),
+            object: None,
+            subject: Some(wire::distinguished_name(&authority.subject)),
+            key_algorithm: wire::key_algorithm(authority.algorithm).into(),
+            duration_seconds: authority.duration.as_secs().unsigned_abs(),
+            parent_uid,
+            constraints: Some(constraints(authority)),
+            expected_key_id: expected.unwrap_or_default(),
+        }),
+    }
+}
+
+/// A child that already lives as long as its parent gains nothing before the parent is renewed.
+fn can_extend(world: &World) -> bool {
+    let ours = world.published.as_ref().and_then(|a| a.not_after.as_ref());
+    match (&world.parent, ours) {
+        (Some(Standing::Ready(parent)), Some(ours)) => parent.own().validity().not_after() > ours.0,
+        _ => true,
+    }
+}
+
+fn constraints(authority: &ValidAuthority) -> signer::Constraints {
+    let spec = &authority.spec;
+    let limits = &authority.limits;
+    let names = spec.name_constraints.as_ref();
+    signer::Constraints {
+        path_length: limits.path_length,
+        permitted: wire::subtrees(names.and_then(|n| n.permitted.as_ref())),
+        excluded: wire::subtrees(names.and_then(|n| n.excluded.as_ref())),
+        max_leaf_seconds: limits.max_leaf.map(|life| life.as_secs().unsigned_abs()),
+        allowed_usages: limits
+            .usages
+            .as_ref()
+            .map(|u| u.names().into_iter().map(str::to_owned).collect())
+            .unwrap_or_default(),
+        allowed_key_algorithms: limits.algorithms.iter().map(|a| wire::key_algorithm(*a).into()).collect(),
+        allow_ca: limits.allow_ca,
+        crl_distribution_points: spec.crl_distribution_points.clone(),
+        ocsp_servers: spec.ocsp_servers.clone(),
+        issuing_certificate_urls: spec.issuing_certificate_urls.clone(),
+    }
+}
+
+/// When the authority's certificate is due: as a leaf's, at two thirds of its life.
+pub fn renewal(certificate: &Certificate, uid: &str) -> Timestamp {
+    let validity = certificate.validity();
+    renew_at(validity.not_before(), validity.not_after(), RenewWhen::TwoThirds, uid)
+}

@@ -1,0 +1,115 @@
+//! What a Certificate, or a child authority, may rely on when it names an issuer.
+
+#![allow(missing_docs, reason = "the fields of a variant are described by the variant")]
+
+use super::valid::ValidAuthority;
+use crate::conditions;
+use jiff::{SignedDuration, Timestamp};
+use keywright_crds::AnyIssuer;
+use keywright_pki::algorithm::KeyAlgorithm;
+use keywright_pki::certificate::Certificate;
+use keywright_pki::constraints::NameConstraints;
+use keywright_pki::pem;
+use keywright_pki::usage::Usages;
+use std::sync::Arc;
+
+/// Whether an issuer can sign.
+#[derive(Debug, Clone)]
+pub enum Standing {
+    /// No such object.
+    Missing,
+    /// Not now; why, for people.
+    NotReady { why: String },
+    /// Yes.
+    Ready(Arc<Authority>),
+}
+
+/// An authority that can sign.
+#[derive(Debug)]
+pub struct Authority {
+    /// UID of the issuer object: the authority's name in the signer.
+    pub uid: String,
+    /// As messages name it, such as `Issuer "services"`.
+    pub shown: String,
+    /// Subject key identifier, lower-case hexadecimal.
+    pub key_id: String,
+    /// Its own certificate first, the root last; never empty.
+    pub chain: Vec<Certificate>,
+    /// What the object says that it signs.
+    pub limits: Limits,
+}
+
+impl PartialEq for Authority {
+    fn eq(&self, other: &Self) -> bool {
+        self.uid == other.uid && self.own().der() == other.own().der()
+    }
+}
+
+impl Eq for Authority {}
+
+/// What an issuer signs, as its spec says.
+#[derive(Debug, Default)]
+pub struct Limits {
+    /// Names.
+    pub names: NameConstraints,
+    /// Longest life of a leaf.
+    pub max_leaf: Option<SignedDuration>,
+    /// Usages; `None`: any.
+    pub usages: Option<Usages>,
+    /// Algorithms of the certified keys; empty: any.
+    pub algorithms: Vec<KeyAlgorithm>,
+    /// Whether it signs authorities whose key is elsewhere.
+    pub allow_ca: bool,
+    /// How many authorities may follow.
+    pub path_length: Option<u32>,
+}
+
+impl Authority {
+    /// Its own certificate.
+    pub fn own(&self) -> &Certificate {
+        &self.chain[0]
+    }
+
+    /// The root it leads to.
+    pub fn root(&self) -> &Certificate {
+        self.chain.last().unwrap_or_else(|| self.own())
+    }
+}
+
+/// Whether this issuer can sign at `now`.
+pub fn standing<I: AnyIssuer>(issuer: Option<&I>, now: Timestamp) -> Standing {
+    let Some(issuer) = issuer else { return Standing::Missing };
+    match authority(issuer, now) {
+        Ok(authority) => Standing::Ready(Arc::new(authority)),
+        Err(why) => Standing::NotReady { why },
+    }
+}
+
+fn authority<I: AnyIssuer>(issuer: &I, now: Timestamp) -> Result<Authority, String> {
+    let meta = issuer.meta();
+    if meta.deletion_timestamp.is_some() {
+        return Err("it is being deleted.".to_owned());
+    }
+    let status = issuer.issuer_status().ok_or("it has not been looked at yet.")?;
+    let ready = conditions::find(&status.conditions, "Ready").ok_or("it has not been looked at yet.")?;
+    if ready.status != "True" {
+        return Err(format!("{}: {}", ready.reason, ready.message));
+    }
+    let published = status.authority.as_ref().and_then(|a| a.certificate.as_deref()).unwrap_or_default();
+    let chain = pem::read_certificates(published.as_bytes())
+        .ok()
+        .and_then(|ders| ders.iter().map(|der| Certificate::from_der(der).ok()).collect::<Option<Vec<_>>>())
+        .filter(|chain| !chain.is_empty())
+        .ok_or("its status holds no certificate that reads.")?;
+    if !chain.iter().all(|c| c.validity().contains(now)) {
+        return Err("its certificate, or one above it, is not valid now.".to_owned());
+    }
+    let valid = ValidAuthority::parse(issuer).map_err(|problem| problem.to_string())?;
+    Ok(Authority {
+        uid: meta.uid.clone().unwrap_or_default(),
+        shown: format!("{} {:?}", I::KIND.name(), meta.name.as_deref().unwrap_or_default()),
+        key_id: chain[0].subject_key_identifier().map(hex::encode).unwrap_or_default(),
+        chain,
+        limits: valid.limits,
+    })
+}

@@ -1,0 +1,91 @@
+//! What can be said on the command line.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use tracing_subscriber::EnvFilter;
+
+/// Keywright's operator: makes the certificates that resources of group keywright.dev describe.
+#[derive(Debug, Parser)]
+#[command(name = "keywright-operator", version, propagate_version = true)]
+pub struct Arguments {
+    #[command(flatten)]
+    pub log: Log,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the controllers, as leader or standing by.
+    ///
+    /// The API server is taken from KUBECONFIG, else from the pod's ServiceAccount.
+    Run(Run),
+    /// Make, or complete, the suite's own root and the mutual TLS identities of operator and signer.
+    ///
+    /// They are made in the cluster, as Secrets of the given namespace: keywright-root, keywright-operator-tls and
+    /// keywright-signer-tls. What is there and still good for a third of its life is kept, so it can run at any time.
+    Bootstrap(Bootstrap),
+}
+
+#[derive(Debug, Args)]
+pub struct Run {
+    /// Namespace of the operator's own objects: its leader lease.
+    #[arg(long, default_value = "keywright-system", env = "KEYWRIGHT_NAMESPACE")]
+    pub namespace: String,
+    /// Name of this process among the operators that may lead; in a pod, the pod's name.
+    ///
+    /// No two processes with the same identity may run at one time. After a restart the same identity takes its lease
+    /// over at once instead of waiting for it to expire.
+    #[arg(long, env = "POD_NAME")]
+    pub identity: String,
+    /// Where the signer listens, as in https://keywright-signer.keywright-system.svc:8443.
+    #[arg(long, env = "KEYWRIGHT_SIGNER")]
+    pub signer: String,
+    /// Folder with ca.crt, tls.crt, tls.key and peers.json: this process's identity and the signers it trusts.
+    #[arg(long, default_value = "/var/run/keywright/tls")]
+    pub tls_dir: PathBuf,
+    /// Address of /healthz, /readyz and /metrics (plain HTTP).
+    #[arg(long, default_value = "0.0.0.0:8080")]
+    pub health_listen: SocketAddr,
+    /// How many certificates are worked on at one time.
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub concurrency: u16,
+}
+
+#[derive(Debug, Args)]
+pub struct Bootstrap {
+    /// Namespace in which the Secrets are made.
+    #[arg(long, default_value = "keywright-system", env = "KEYWRIGHT_NAMESPACE")]
+    pub namespace: String,
+}
+
+#[derive(Debug, Args)]
+pub struct Log {
+    /// What to log, as in info or keywright=debug,info.
+    #[arg(long, global = true, default_value = "info", env = "KEYWRIGHT_LOG")]
+    log: String,
+    /// How to write it.
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text, env = "KEYWRIGHT_LOG_FORMAT")]
+    log_format: Format,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Format {
+    /// One line for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Log {
+    /// Starts logging to standard error.
+    pub fn init(&self) {
+        let filter = EnvFilter::try_new(&self.log).unwrap_or_else(|_| EnvFilter::new("info"));
+        let logger = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+        match self.log_format {
+            Format::Text => logger.with_ansi(false).init(),
+            Format::Json => logger.json().init(),
+        }
+    }
+}
