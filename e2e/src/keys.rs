@@ -88,6 +88,10 @@ impl Keys {
     pub fn service_accounts(&self) -> PathBuf {
         self.folder.join("service-accounts.key")
     }
+    /// Its public half, PEM: the API server does not take it from a PKCS#8 private key.
+    pub fn service_accounts_public(&self) -> PathBuf {
+        self.folder.join("service-accounts.pub")
+    }
     /// The token file: `token,user,uid,groups`.
     pub fn tokens(&self) -> PathBuf {
         self.folder.join("tokens.csv")
@@ -123,7 +127,9 @@ impl Keys {
         let signed = serving.signed_by(&serving_key, &Issuer::new(ca, ca_key))?;
         write_private(&self.serving(), signed.pem().as_bytes())?;
         write_private(&self.serving_key(), serving_key.serialize_pem().as_bytes())?;
-        write_private(&self.service_accounts(), KeyPair::generate()?.serialize_pem().as_bytes())?;
+        let service_accounts = KeyPair::generate()?;
+        write_private(&self.service_accounts(), service_accounts.serialize_pem().as_bytes())?;
+        write_private(&self.service_accounts_public(), service_accounts.public_key_pem().as_bytes())?;
 
         let mut tokens = String::new();
         for user in User::ALL {

@@ -113,7 +113,7 @@ fn kube_apiserver(site: &Site, keys: &Keys) -> Vec<String> {
         format!("--tls-private-key-file={}", keys.serving_key().display()),
         "--service-cluster-ip-range=10.0.0.0/24".into(),
         "--service-account-issuer=https://kubernetes.default.svc".into(),
-        format!("--service-account-key-file={}", keys.service_accounts().display()),
+        format!("--service-account-key-file={}", keys.service_accounts_public().display()),
         format!("--service-account-signing-key-file={}", keys.service_accounts().display()),
         "--authorization-mode=Node,RBAC".into(),
         "--enable-admission-plugins=NodeRestriction".into(),

@@ -15,7 +15,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 const LIMIT: Duration = Duration::from_secs(90);
 
 /// What is told to whoever waits: one short sentence for each step.
-pub type Tell<'a> = &'a dyn Fn(&str);
+pub(crate) type Tell<'a> = &'a dyn Fn(&str);
 
 /// Everything is asked for, but the events of reading a request; without bodies, which hold Secrets.
 const AUDIT_POLICY: &str =

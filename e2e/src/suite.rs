@@ -34,8 +34,13 @@ impl ControlPlane {
             durability: Durability::Hasty,
         };
         let mut processes = Guarded::new(site.logs());
-        let (client, _) = raise::control_plane(&site, &mut processes, &|_| ()).await?;
-        Ok(Self { processes, folder: Some(folder), _ports: reservation, site, client })
+        match raise::control_plane(&site, &mut processes, &|_| ()).await {
+            Ok((client, _)) => Ok(Self { processes, folder: Some(folder), _ports: reservation, site, client }),
+            Err(error) => {
+                keep(folder);
+                Err(error)
+            }
+        }
     }
 
     /// A client with the admin's rights.
@@ -100,9 +105,14 @@ impl Drop for ControlPlane {
         if std::thread::panicking()
             && let Some(folder) = self.folder.take()
         {
-            eprintln!("kept for a look: {}", folder.keep().display());
+            keep(folder);
         }
     }
+}
+
+/// Logs of what went wrong stay, and the person at the terminal is told where.
+fn keep(folder: TempDir) {
+    eprintln!("kept for a look: {}", folder.keep().display());
 }
 
 /// Keywright on a control plane of its own: operator and signer run under their own ServiceAccounts.
