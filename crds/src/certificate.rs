@@ -25,57 +25,7 @@ use crate::{Algorithm, IssuerRef, KeyUsage, Subject, is_default, rules, shape};
     shortname = "kwcert",
     category = "keywright",
     doc = "A certificate wanted in a Secret: Keywright issues it, renews it in time and replaces it when its description \
-           changes.",
-    printcolumn(
-        name = "Ready",
-        type_ = "string",
-        json_path = ".status.conditions[?(@.type==\"Ready\")].status",
-        description = "Whether the Secret holds a valid certificate that matches the spec"
-    ),
-    printcolumn(
-        name = "Reason",
-        type_ = "string",
-        json_path = ".status.conditions[?(@.type==\"Ready\")].reason",
-        description = "Why the certificate is ready or not",
-        priority = 1
-    ),
-    printcolumn(
-        name = "Secret",
-        type_ = "string",
-        json_path = ".spec.secretName",
-        description = "Secret that holds the certificate"
-    ),
-    printcolumn(
-        name = "Issuer",
-        type_ = "string",
-        json_path = ".spec.issuerRef.name",
-        description = "Issuer that signs"
-    ),
-    printcolumn(
-        name = "Expires",
-        type_ = "string",
-        json_path = ".status.notAfter",
-        description = "Last second in which the certificate is valid (UTC)"
-    ),
-    printcolumn(
-        name = "Renews",
-        type_ = "string",
-        json_path = ".status.renewalTime",
-        description = "When the certificate is renewed (UTC)"
-    ),
-    printcolumn(
-        name = "Revision",
-        type_ = "integer",
-        json_path = ".status.revision",
-        description = "How many certificates were issued so far",
-        priority = 1
-    ),
-    printcolumn(
-        name = "Age",
-        type_ = "date",
-        json_path = ".metadata.creationTimestamp",
-        description = "Time since the object was created"
-    )
+           changes."
 )]
 #[x_kube(
     validation = rules::certificate_names_something(),
@@ -346,6 +296,11 @@ pub struct CertificateStatus {
     #[schemars(schema_with = "shape::hex_key_id")]
     #[serde(default, rename = "authorityKeyID", skip_serializing_if = "Option::is_none")]
     pub authority_key_id: Option<String>,
+
+    /// resourceVersion of the Secret as it was last published: while the Secret still has it, nobody has touched it.
+    #[schemars(schema_with = "shape::resource_version")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_resource_version: Option<String>,
 
     /// The last issuances, newest first, as many as spec.revisionHistoryLimit says and never more than 20.
     #[schemars(length(max = 20))]

@@ -23,44 +23,7 @@ use crate::{Algorithm, IssuerKind, IssuerRef, KeyUsage, Subject, is_default, rul
     derive = "PartialEq",
     shortname = "kwissuer",
     category = "keywright",
-    doc = "An authority that signs certificates of its own namespace.",
-    printcolumn(
-        name = "Ready",
-        type_ = "string",
-        json_path = ".status.conditions[?(@.type==\"Ready\")].status",
-        description = "Whether the issuer can sign"
-    ),
-    printcolumn(
-        name = "Reason",
-        type_ = "string",
-        json_path = ".status.conditions[?(@.type==\"Ready\")].reason",
-        description = "Why the issuer is ready or not",
-        priority = 1
-    ),
-    printcolumn(
-        name = "Parent",
-        type_ = "string",
-        json_path = ".spec.authority.issuerRef.name",
-        description = "Issuer that signs the certificate of this one; empty for a root"
-    ),
-    printcolumn(
-        name = "Expires",
-        type_ = "string",
-        json_path = ".status.authority.notAfter",
-        description = "Last second in which the authority's certificate is valid (UTC)"
-    ),
-    printcolumn(
-        name = "Renews",
-        type_ = "string",
-        json_path = ".status.authority.renewalTime",
-        description = "When the authority's certificate is renewed (UTC)"
-    ),
-    printcolumn(
-        name = "Age",
-        type_ = "date",
-        json_path = ".metadata.creationTimestamp",
-        description = "Time since the object was created"
-    )
+    doc = "An authority that signs certificates of its own namespace."
 )]
 #[x_kube(validation = rules::exactly_one_member(), validation = rules::member_stays())]
 #[serde(rename_all = "camelCase")]
@@ -94,44 +57,7 @@ pub enum IssuerMember<'a> {
     derive = "PartialEq",
     shortname = "kwcissuer",
     category = "keywright",
-    doc = "An authority that signs certificates of every namespace.",
-    printcolumn(
-        name = "Ready",
-        type_ = "string",
-        json_path = ".status.conditions[?(@.type==\"Ready\")].status",
-        description = "Whether the issuer can sign"
-    ),
-    printcolumn(
-        name = "Reason",
-        type_ = "string",
-        json_path = ".status.conditions[?(@.type==\"Ready\")].reason",
-        description = "Why the issuer is ready or not",
-        priority = 1
-    ),
-    printcolumn(
-        name = "Parent",
-        type_ = "string",
-        json_path = ".spec.authority.issuerRef.name",
-        description = "ClusterIssuer that signs the certificate of this one; empty for a root"
-    ),
-    printcolumn(
-        name = "Expires",
-        type_ = "string",
-        json_path = ".status.authority.notAfter",
-        description = "Last second in which the authority's certificate is valid (UTC)"
-    ),
-    printcolumn(
-        name = "Renews",
-        type_ = "string",
-        json_path = ".status.authority.renewalTime",
-        description = "When the authority's certificate is renewed (UTC)"
-    ),
-    printcolumn(
-        name = "Age",
-        type_ = "date",
-        json_path = ".metadata.creationTimestamp",
-        description = "Time since the object was created"
-    )
+    doc = "An authority that signs certificates of every namespace."
 )]
 #[x_kube(validation = rules::cluster_parent())]
 #[serde(transparent)]

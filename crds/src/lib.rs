@@ -10,17 +10,20 @@
 //!   shape                              bounded strings, lists and maps as schemas
 //!   rules                              CEL rules and their messages
 //!   definition                         the finished CustomResourceDefinitions
-//!   reference_page                     docs/reference/api.md
+//!   render, reference_page             the generated files: YAML and docs/reference/api.md
 //! ```
 //!
 //! Conventions: camelCase on the wire, no explicit zero values (a field at its default is not serialized), and no
 //! schema default but that of `status`, so that a server-side apply of a manifest is all that anyone sees.
 
 mod certificate;
+mod definition;
 pub mod duration;
 mod issuer;
 mod key;
 mod reference;
+mod reference_page;
+pub mod render;
 mod rules;
 mod shape;
 mod subject;
@@ -30,6 +33,7 @@ pub use certificate::{
     AdditionalOutputFormat, Certificate, CertificatePrivateKey, CertificateRevision, CertificateSpec,
     CertificateStatus, DeletionPolicy, KeyEncoding, OutputFormat, RotationPolicy, SecretTemplate,
 };
+pub use definition::definitions;
 pub use issuer::{
     AllowedLeaves, AnyIssuer, AuthorityPrivateKey, AuthoritySpec, AuthorityStatus, ClusterIssuer,
     ClusterIssuerSpec, Issuer, IssuerMember, IssuerSpec, IssuerStatus, NameConstraints, NameSubtrees,

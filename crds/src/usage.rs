@@ -78,3 +78,34 @@ pub enum KeyUsage {
     #[serde(rename = "netscape sgc")]
     NetscapeSgc,
 }
+
+impl KeyUsage {
+    /// The name on the wire, as in `usages`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Signing => "signing",
+            Self::DigitalSignature => "digital signature",
+            Self::ContentCommitment => "content commitment",
+            Self::KeyEncipherment => "key encipherment",
+            Self::KeyAgreement => "key agreement",
+            Self::DataEncipherment => "data encipherment",
+            Self::CertSign => "cert sign",
+            Self::CrlSign => "crl sign",
+            Self::EncipherOnly => "encipher only",
+            Self::DecipherOnly => "decipher only",
+            Self::Any => "any",
+            Self::ServerAuth => "server auth",
+            Self::ClientAuth => "client auth",
+            Self::CodeSigning => "code signing",
+            Self::EmailProtection => "email protection",
+            Self::SMime => "s/mime",
+            Self::IpsecEndSystem => "ipsec end system",
+            Self::IpsecTunnel => "ipsec tunnel",
+            Self::IpsecUser => "ipsec user",
+            Self::Timestamping => "timestamping",
+            Self::OcspSigning => "ocsp signing",
+            Self::MicrosoftSgc => "microsoft sgc",
+            Self::NetscapeSgc => "netscape sgc",
+        }
+    }
+}
