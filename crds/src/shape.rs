@@ -186,6 +186,11 @@ pub(crate) fn uid(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "maxLength": 128 })
 }
 
+/// The resourceVersion of an object.
+pub(crate) fn resource_version(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "maxLength": 64 })
+}
+
 /// A chain in PEM. Eight ML-DSA-87 certificates with their names need less.
 pub(crate) fn pem_chain(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "maxLength": 131_072 })
