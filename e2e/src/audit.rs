@@ -72,7 +72,9 @@ impl Event {
 
     /// A mutating request of one of the product's processes, Lease renewals left out.
     pub fn is_write_of_ours(&self) -> bool {
-        self.is_mutating() && self.user_agent.starts_with("keywright-") && self.object_ref.resource != "leases"
+        self.is_mutating()
+            && self.user_agent.starts_with("keywright-")
+            && self.object_ref.resource != "leases"
     }
 }
 
@@ -113,7 +115,8 @@ impl AuditLog {
 }
 
 fn parse(path: &Path, line: &str) -> Result<Event, Error> {
-    let garbled = |error: serde_json::Error| Error::Garbled { path: path.to_path_buf(), problem: error.to_string() };
+    let garbled =
+        |error: serde_json::Error| Error::Garbled { path: path.to_path_buf(), problem: error.to_string() };
     serde_json::from_str(line).map_err(garbled)
 }
 
@@ -142,7 +145,11 @@ mod tests {
             ("patch", "kubectl/v1.36.3", "certificates", false),
         ];
         for (verb, agent, resource, counts) in table {
-            assert_eq!(event(verb, agent, resource).is_write_of_ours(), counts, "{verb} {resource} by {agent}");
+            assert_eq!(
+                event(verb, agent, resource).is_write_of_ours(),
+                counts,
+                "{verb} {resource} by {agent}"
+            );
         }
     }
 

@@ -56,9 +56,9 @@ impl Detached {
         self.run.join(format!("{}.pid", process.name()))
     }
 
-    /// SIGTERM, SIGKILL after five seconds, and then until nothing is left of it; both files are removed. Says whether
-    /// there was anything to stop.
-    pub fn stop(&self, process: Process) -> Result<bool, Error> {
+    /// SIGTERM, SIGKILL after five seconds, and until it has ended; both files are removed. Answers what there was to
+    /// stop.
+    pub fn stop(&self, process: Process) -> Result<Option<Identity>, Error> {
         let running = self.running(process);
         if let Some(identity) = running {
             end(identity);
@@ -66,7 +66,7 @@ impl Detached {
         for path in [self.pid_path(process), self.record_path(process)] {
             remove(&path)?;
         }
-        Ok(running.is_some())
+        Ok(running)
     }
 
     fn start(&self, process: Process, program: &Program) -> Result<(), Error> {
@@ -108,15 +108,20 @@ impl Launcher for Detached {
     }
 }
 
-/// Ends a process and returns when nothing is left of it.
+/// Ends a process and returns when it has ended.
 fn end(identity: Identity) {
     identity.signal(Signal::TERM);
     identity.signal(Signal::CONT); // one that was stopped by a signal could not hear the first
     if !within(GRACE, || !identity.is_alive()) {
         identity.signal(Signal::KILL);
+        within(GRACE, || !identity.is_alive());
     }
-    // Also until its parent has looked, for others count a zombie's pid too. One that nobody reaps holds nothing else.
-    within(GRACE, || identity.trace() == Trace::None);
+}
+
+/// Waits until nothing is left of processes that have ended, not even a zombie, whose pid others would still count.
+/// One that nobody reaps holds nothing else, so this gives up after some seconds.
+pub fn until_reaped(ended: &[Identity]) {
+    within(GRACE, || ended.iter().all(|identity| identity.trace() == Trace::None));
 }
 
 /// Looks until `seen`, for at most `limit`; says whether it was seen.

@@ -36,7 +36,9 @@ impl Guarded {
     /// Ends a process with SIGKILL and waits until it is gone. Nothing happens where it does not run.
     pub fn kill(&mut self, process: Process) -> Result<(), Error> {
         match self.running.remove(&process) {
-            Some((child, _)) => end(child).map_err(|source| Error::Spawn { name: process.name().into(), source }),
+            Some((child, _)) => {
+                end(child).map_err(|source| Error::Spawn { name: process.name().into(), source })
+            }
             None => Ok(()),
         }
     }

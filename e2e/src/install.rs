@@ -83,7 +83,8 @@ pub(crate) async fn manifests(site: &Site, client: &Client) -> Result<(), Error>
 pub(crate) async fn kubeconfigs(site: &Site, keys: &Keys, client: &Client) -> Result<(), Error> {
     let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), NAMESPACE);
     for account in ACCOUNTS {
-        let spec = TokenRequestSpec { expiration_seconds: Some(TOKEN_SECONDS), ..TokenRequestSpec::default() };
+        let spec =
+            TokenRequestSpec { expiration_seconds: Some(TOKEN_SECONDS), ..TokenRequestSpec::default() };
         let request = TokenRequest { spec, ..TokenRequest::default() };
         let answer = accounts.create_token_request(account, &PostParams::default(), &request).await?;
         let path = site.kubeconfig_of(account);
@@ -106,7 +107,9 @@ pub(crate) async fn trust(site: &Site, client: &Client) -> Result<(), Error> {
     for mount in [OPERATOR_TLS, SIGNER_TLS] {
         let name = format!("keywright-{mount}");
         let limit = Duration::from_secs(10);
-        let secret = wait_for(&format!("Secret {name} exists"), limit, async || Ok(secrets.get_opt(&name).await?)).await?;
+        let secret =
+            wait_for(&format!("Secret {name} exists"), limit, async || Ok(secrets.get_opt(&name).await?))
+                .await?;
         for (key, value) in secret.data.unwrap_or_default() {
             write_private(&site.mount(mount).join(key), &value.0)?;
         }

@@ -6,8 +6,8 @@
 use crate::Error;
 use keywright_ambient::{Entropy, SystemEntropy};
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
-    date_time_ymd,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, date_time_ymd,
 };
 use std::fs;
 use std::io::Write;
@@ -118,7 +118,14 @@ impl Keys {
         write_private(&self.ca(), ca.self_signed(&ca_key)?.pem().as_bytes())?;
         write_private(&self.ca_key(), ca_key.serialize_pem().as_bytes())?;
 
-        let names = ["localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "127.0.0.1", "10.0.0.1"];
+        let names = [
+            "localhost",
+            "kubernetes",
+            "kubernetes.default",
+            "kubernetes.default.svc",
+            "127.0.0.1",
+            "10.0.0.1",
+        ];
         let mut serving = CertificateParams::new(names.map(String::from).to_vec())?;
         serving.distinguished_name.push(DnType::CommonName, "kube-apiserver");
         serving.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
@@ -135,8 +142,8 @@ impl Keys {
         for user in User::ALL {
             let mut random = [0; 32];
             SystemEntropy.fill(&mut random)?;
-            let (token, name) = (hex::encode(random), user.name());
-            tokens.push_str(&format!("{token},{name},{name}{}\n", user.groups()));
+            let (token, name, groups) = (hex::encode(random), user.name(), user.groups());
+            tokens.extend([&token, ",", name, ",", name, groups, "\n"]);
         }
         write_private(&self.tokens(), tokens.as_bytes())
     }
@@ -149,7 +156,13 @@ fn for_ten_years(params: &mut CertificateParams) {
 }
 
 /// Writes a kubeconfig (in JSON, which is YAML) for one bearer of a token at the API server on `port`.
-pub(crate) fn write_kubeconfig(path: &Path, keys: &Keys, port: u16, user: &str, token: &str) -> Result<(), Error> {
+pub(crate) fn write_kubeconfig(
+    path: &Path,
+    keys: &Keys,
+    port: u16,
+    user: &str,
+    token: &str,
+) -> Result<(), Error> {
     use base64::Engine;
     let ca = fs::read(keys.ca()).map_err(Error::file("read", &keys.ca()))?;
     let config = serde_json::json!({
@@ -180,7 +193,8 @@ pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     name.push(".new");
     let new = PathBuf::from(name);
     let write = || -> std::io::Result<()> {
-        let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+        let mut file =
+            fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&new, path)

@@ -31,7 +31,7 @@ pub(crate) fn ended(process: Process, log: PathBuf) -> Error {
     let text = std::fs::read(&log).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let lines: Vec<&str> = text.lines().rev().take(12).collect();
-    let tail = lines.into_iter().rev().map(|line| format!("  {line}\n")).collect();
+    let tail = lines.into_iter().rev().collect::<Vec<_>>().join("\n");
     Error::Ended { name: process.name(), log, tail }
 }
 

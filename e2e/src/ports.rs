@@ -32,7 +32,14 @@ pub struct Ports {
 
 impl Ports {
     fn all(self) -> [u16; 6] {
-        [self.etcd, self.etcd_peer, self.kube_apiserver, self.signer, self.signer_health, self.operator_health]
+        [
+            self.etcd,
+            self.etcd_peer,
+            self.kube_apiserver,
+            self.signer,
+            self.signer_health,
+            self.operator_health,
+        ]
     }
 
     /// Whether nobody listens on any of them now.

@@ -69,12 +69,16 @@ pub(crate) fn program(site: &Site, keys: &Keys, process: Process) -> Result<Prog
     let kubernetes = |name: &str| site.assets.kubernetes.join(name);
     match process {
         Process::Etcd => Program::new(kubernetes("etcd"), etcd(site), Vec::new()),
-        Process::KubeApiserver => Program::new(kubernetes("kube-apiserver"), kube_apiserver(site, keys), Vec::new()),
+        Process::KubeApiserver => {
+            Program::new(kubernetes("kube-apiserver"), kube_apiserver(site, keys), Vec::new())
+        }
         Process::KubeControllerManager => {
             let args = kube_controller_manager(site, keys);
             Program::new(kubernetes("kube-controller-manager"), args, Vec::new())
         }
-        Process::Signer => Program::new(site.assets.product_binary(process.name())?, signer(site), Vec::new()),
+        Process::Signer => {
+            Program::new(site.assets.product_binary(process.name())?, signer(site), Vec::new())
+        }
         Process::Operator => {
             let env = install::environment(site, install::OPERATOR);
             Program::new(site.assets.product_binary(process.name())?, operator(site), env)

