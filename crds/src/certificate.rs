@@ -73,8 +73,9 @@ pub struct CertificateSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub email_addresses: Vec<String>,
 
-    /// Lifetime to ask for, such as 2160h, 90m or 1h30m; at least 5m. Default: 2160h (90 days). The authority shortens
-    /// it when it would outlive the authority itself and refuses it over the authority's maxLeafDuration.
+    /// Lifetime to ask for, such as 2160h, 90m or 1h30m; at least 5m. Default: 2160h (90 days), or the authority's
+    /// maxLeafDuration when that is less; one that is written and over it is refused. A certificate never outlives its
+    /// authority.
     #[schemars(schema_with = "shape::certificate_duration")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration: Option<String>,
@@ -126,7 +127,7 @@ pub struct CertificateSpec {
 }
 
 impl CertificateSpec {
-    /// What an absent `duration` means: 90 days.
+    /// What an absent `duration` means: 90 days, or the authority's `maxLeafDuration` when that is less.
     pub const DEFAULT_DURATION: &str = "2160h";
 
     /// What an absent `revisionHistoryLimit` means.
@@ -154,7 +155,7 @@ pub struct CertificatePrivateKey {
     #[serde(default, skip_serializing_if = "is_default")]
     pub algorithm: Algorithm,
 
-    /// RSA: 2048, 3072 (default) or 4096 bits. ECDSA: 256 (default), 384 or 521. ML-DSA: 44, 65 (default) or 87.
+    /// RSA: 2048 (default), 3072 or 4096 bits. ECDSA: 256 (default), 384 or 521. ML-DSA: 44, 65 (default) or 87.
     /// Ed25519: not written.
     #[schemars(range(min = 1, max = 8192))]
     #[serde(default, skip_serializing_if = "Option::is_none")]

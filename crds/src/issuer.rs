@@ -149,7 +149,7 @@ pub struct AuthoritySpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub private_key: Option<AuthorityPrivateKey>,
 
-    /// Lifetime of the authority's own certificate, such as 87600h; at least 1h. May only be shortened. Default: 87600h
+    /// Lifetime of the authority's own certificate, such as 87600h; at least 5m. May only be shortened. Default: 87600h
     /// (ten years). A parent shortens it when it would outlive the parent.
     #[schemars(schema_with = "shape::authority_duration")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -215,7 +215,7 @@ pub struct AuthorityPrivateKey {
     #[serde(default, skip_serializing_if = "is_default")]
     pub algorithm: Algorithm,
 
-    /// RSA: 2048, 3072 (default) or 4096 bits. ECDSA: 256 (default), 384 or 521. ML-DSA: 44, 65 (default) or 87.
+    /// RSA: 2048 (default), 3072 or 4096 bits. ECDSA: 256 (default), 384 or 521. ML-DSA: 44, 65 (default) or 87.
     /// Ed25519: not written.
     #[schemars(range(min = 1, max = 8192))]
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -49,10 +49,10 @@ impl Algorithm {
         }
     }
 
-    /// The size an absent `size` means: about 128 bits of strength for RSA and ECDSA, ML-DSA-65; `None` for Ed25519.
+    /// The size an absent `size` means: RSA 2048 and ECDSA 256 as in cert-manager, ML-DSA 65; `None` for Ed25519.
     pub fn default_size(self) -> Option<i32> {
         match self {
-            Self::Rsa => Some(3072),
+            Self::Rsa => Some(2048),
             Self::Ecdsa => Some(256),
             Self::Ed25519 => None,
             Self::MlDsa => Some(65),

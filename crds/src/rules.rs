@@ -26,6 +26,11 @@ fn matches(expression: &str, message: &str) -> Rule {
     Rule::new(format!("self.matches(r\"{expression}\")")).message(message)
 }
 
+/// A rule that a string matches an expression and that its host is no IP address.
+fn host_matches(expression: &str, message: &str) -> Rule {
+    Rule::new(format!("self.matches(r\"{expression}\") && {NO_NUMBER_LAST}")).message(message)
+}
+
 /// The expression that a well-formed duration matches, as a CEL literal.
 fn duration_literal() -> String {
     format!("r\"{}\"", crate::duration::PATTERN)
@@ -62,6 +67,17 @@ pub(crate) fn printable() -> Rule {
     )
 }
 
+/// Values of a distinguished name.
+pub(crate) fn plain_text() -> Rule {
+    matches(
+        "^[^\\p{Cc}]*[^\\p{Cc}\\p{Z}][^\\p{Cc}]*$",
+        "must be plain text: remove line breaks and other control characters, or leave a blank value out",
+    )
+}
+
+/// That the last label of a host, when all of the value is well formed, is not a number.
+const NO_NUMBER_LAST: &str = "!self.matches(r\"(^|[.@])[0-9]+$\")";
+
 /// DNS names of certificates.
 pub(crate) fn dns_name() -> Rule {
     matches(
@@ -69,6 +85,12 @@ pub(crate) fn dns_name() -> Rule {
         "dnsNames must be DNS names: labels of letters, digits and '-' (1 to 63 characters, no '-' at the ends) joined by \
          single dots, no dot at the end, '*' only as the whole first label, as in *.example.com",
     )
+}
+
+/// DNS names do not look like addresses.
+pub(crate) fn dns_name_is_no_address() -> Rule {
+    Rule::new(NO_NUMBER_LAST)
+        .message("dnsNames must not end in a number, as IP addresses do: move addresses to ipAddresses")
 }
 
 /// IP addresses of certificates.
@@ -81,16 +103,20 @@ pub(crate) fn ip_address() -> Rule {
 
 /// URIs of certificates.
 pub(crate) fn uri() -> Rule {
-    Rule::new("self.matches(r\"^[A-Za-z][A-Za-z0-9+.-]*:[!-~]+$\") && isURL(self)").message(
-        "uris must be absolute URIs in ASCII: write the scheme first, as in spiffe://example.com/web, and encode spaces",
+    Rule::new("self.matches(r\"^[a-z][a-z0-9+.-]*:[A-Za-z0-9._~:/?#\\[\\]@!$&'()*+,;=%-]+$\") && isURL(self)").message(
+        "uris must be absolute URIs in ASCII: write the scheme first and in lower case, as in spiffe://example.com/web, \
+         and percent-encode what RFC 3986 does not allow",
     )
 }
 
 /// E-mail addresses of certificates.
 pub(crate) fn email_address() -> Rule {
-    matches(
-        &format!("^{LOCAL_PART}@{LABEL}(\\.{LABEL})*$"),
-        "emailAddresses must be plain addresses: write user@example.com, without display name or angle brackets",
+    Rule::new(format!(
+        "self.matches(r\"^{LOCAL_PART}@{LABEL}(\\.{LABEL})*$\") && self.indexOf('@') <= 64 && {NO_NUMBER_LAST}"
+    ))
+    .message(
+        "emailAddresses must be plain addresses: write user@example.com, without display name, quotes or angle brackets, \
+         at most 64 characters before the @ and a host name after it",
     )
 }
 
@@ -115,7 +141,7 @@ pub(crate) fn http_url() -> Rule {
 
 /// DNS domains of a name constraint.
 pub(crate) fn constraint_dns_domain() -> Rule {
-    matches(
+    host_matches(
         &format!("^{LOWER_LABEL}(\\.{LOWER_LABEL})*$"),
         "nameConstraints dnsDomains must be lower-case DNS names without leading dot or wildcard: write example.com, \
          which stands for itself and everything below it",
@@ -138,7 +164,7 @@ pub(crate) fn cidr_without_host_bits() -> Rule {
 
 /// Mailboxes, hosts and domains of a name constraint.
 pub(crate) fn constraint_email_address() -> Rule {
-    matches(
+    host_matches(
         &format!("^({LOCAL_PART}@{LOWER_LABEL}|\\.?{LOWER_LABEL})(\\.{LOWER_LABEL})*$"),
         "nameConstraints emailAddresses must be a mailbox (ops@example.com), a host (example.com) or a domain with a \
          leading dot (.example.com); hosts in lower case",
@@ -147,7 +173,7 @@ pub(crate) fn constraint_email_address() -> Rule {
 
 /// Hosts and domains of URIs in a name constraint.
 pub(crate) fn constraint_uri_domain() -> Rule {
-    matches(
+    host_matches(
         &format!("^\\.?{LOWER_LABEL}(\\.{LOWER_LABEL})*$"),
         "nameConstraints uriDomains must be a host (api.example.com) or a domain with a leading dot (.example.com), in \
          lower case, without scheme, port or path",

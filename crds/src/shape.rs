@@ -53,22 +53,22 @@ pub(crate) fn object_name(_: &mut SchemaGenerator) -> Schema {
 
 /// A common name: RFC 5280 ub-common-name.
 pub(crate) fn common_name(_: &mut SchemaGenerator) -> Schema {
-    text(1, 64, [])
+    text(1, 64, [rules::plain_text()])
 }
 
 /// Attribute values of at most 64 characters.
 pub(crate) fn attribute_values_64(_: &mut SchemaGenerator) -> Schema {
-    list(ATTRIBUTE_VALUES, &text(1, 64, []))
+    list(ATTRIBUTE_VALUES, &text(1, 64, [rules::plain_text()]))
 }
 
 /// Attribute values of at most 128 characters.
 pub(crate) fn attribute_values_128(_: &mut SchemaGenerator) -> Schema {
-    list(ATTRIBUTE_VALUES, &text(1, 128, []))
+    list(ATTRIBUTE_VALUES, &text(1, 128, [rules::plain_text()]))
 }
 
 /// Attribute values of at most 40 characters.
 pub(crate) fn attribute_values_40(_: &mut SchemaGenerator) -> Schema {
-    list(ATTRIBUTE_VALUES, &text(1, 40, []))
+    list(ATTRIBUTE_VALUES, &text(1, 40, [rules::plain_text()]))
 }
 
 /// Two-letter country codes.
@@ -83,7 +83,7 @@ pub(crate) fn subject_serial_number(_: &mut SchemaGenerator) -> Schema {
 
 /// DNS names of a certificate.
 pub(crate) fn dns_names(_: &mut SchemaGenerator) -> Schema {
-    list(DNS_NAMES, &text(1, 253, [rules::dns_name()]))
+    list(DNS_NAMES, &text(1, 253, [rules::dns_name(), rules::dns_name_is_no_address()]))
 }
 
 /// IP addresses of a certificate.
@@ -118,7 +118,7 @@ pub(crate) fn renew_before(_: &mut SchemaGenerator) -> Schema {
 
 /// `duration` of an authority.
 pub(crate) fn authority_duration(_: &mut SchemaGenerator) -> Schema {
-    duration("duration", "1h")
+    duration("duration", "5m")
 }
 
 /// `maxLeafDuration` of an authority.

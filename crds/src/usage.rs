@@ -109,3 +109,21 @@ impl KeyUsage {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::KeyUsage;
+    use schemars::SchemaGenerator;
+
+    #[test]
+    fn the_name_of_a_usage_is_its_spelling_on_the_wire() {
+        let schema = SchemaGenerator::default().into_root_schema_for::<KeyUsage>();
+        let variants =
+            schema.get("oneOf").and_then(|variants| variants.as_array()).expect("a list of usages");
+        assert_eq!(variants.len(), 23);
+        for variant in variants {
+            let usage: KeyUsage = serde_json::from_value(variant["const"].clone()).expect("a usage");
+            assert_eq!(variant["const"], usage.name());
+        }
+    }
+}
