@@ -35,7 +35,11 @@ where
     let reference = about.object_ref(&());
     let namespace = reference.namespace.clone().unwrap_or_else(|| CLUSTER_NAMESPACE.to_owned());
     let event = Event {
-        metadata: ObjectMeta { name: Some(name(&reference, what)), namespace: Some(namespace.clone()), ..ObjectMeta::default() },
+        metadata: ObjectMeta {
+            name: Some(name(&reference, what)),
+            namespace: Some(namespace.clone()),
+            ..ObjectMeta::default()
+        },
         action: Some("Reconcile".to_owned()),
         event_time: Some(MicroTime(now)),
         note: Some(cut(&what.note).to_owned()),
@@ -46,7 +50,8 @@ where
         type_: Some(if what.warning { "Warning" } else { "Normal" }.to_owned()),
         ..Event::default()
     };
-    let written = Api::<Event>::namespaced(client.clone(), &namespace).create(&PostParams::default(), &event).await;
+    let written =
+        Api::<Event>::namespaced(client.clone(), &namespace).create(&PostParams::default(), &event).await;
     match written {
         Ok(_) => {}
         Err(kube::Error::Api(status)) if status.is_already_exists() => {}
@@ -77,7 +82,8 @@ mod tests {
 
     #[test]
     fn the_same_told_twice_has_the_same_name_and_another_note_another() {
-        let about = ObjectReference { name: Some("web".into()), uid: Some("u".into()), ..ObjectReference::default() };
+        let about =
+            ObjectReference { name: Some("web".into()), uid: Some("u".into()), ..ObjectReference::default() };
         let told = |note: &str| name(&about, &Tell { warning: false, reason: "Issued", note: note.into() });
         assert_eq!(told("a"), told("a"));
         assert_ne!(told("a"), told("b"));

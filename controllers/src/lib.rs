@@ -1,1 +1,23 @@
-//! Controllers: observe and apply.
+//! The controllers: observe the cluster, ask `keywright-controllers-core` what to do, carry it out.
+//!
+//! Every `.await` is here and every decision is there. A controller starts from the world at each look and remembers
+//! nothing that it could not lose: what stands in memory (backoff, own writes, results not yet published) only saves
+//! work.
+//!
+//! ```text
+//! watch --> caches --> queue --> reconcile: observe -> decide -> apply -> publish
+//! ```
+
+pub mod backoff;
+pub mod caches;
+pub mod certificate;
+pub mod context;
+pub mod error;
+pub mod events;
+pub mod issuer;
+pub mod own_writes;
+pub mod publish;
+pub mod queue;
+pub mod run;
+pub mod signer;
+pub mod watch;

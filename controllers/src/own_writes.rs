@@ -50,6 +50,9 @@ mod tests {
         writes.record("a", Some("7"));
         assert!(writes.outrun("a", Some("8")));
         assert!(!writes.outrun("a", Some("9")));
-        assert!(!writes.outrun("a", Some("1")), "once seen it is forgotten, a cache never goes back in one process");
+        assert!(
+            !writes.outrun("a", Some("1")),
+            "once seen it is forgotten, a cache never goes back in one process"
+        );
     }
 }

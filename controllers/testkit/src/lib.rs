@@ -1,1 +1,1 @@
-//! Fake cluster, fixed clock, builders of test objects.
+//! Test doubles of the controllers' surroundings.

@@ -5,12 +5,14 @@
 use super::effect::{effect, life, within_limits};
 use super::held::{Found, Held, Obstacle};
 use super::mark;
-use super::secret::{Publication, publication};
+use super::secret::{Publication, made_from, publication};
 use super::valid::{SpecProblem, ValidCertificate};
 use crate::issuer::{Authority, Standing};
 use crate::renewal::renew_at;
 use jiff::{SignedDuration, Timestamp};
-use keywright_crds::RotationPolicy;
+use keywright_crds::{CertificateStatus, RotationPolicy};
+use keywright_pki::certificate::Certificate;
+use keywright_pki::name::SubjectAltNames;
 use std::sync::Arc;
 
 /// A fresh certificate is not looked at as due before this much time has passed, however short its life is.
@@ -182,6 +184,45 @@ fn winner<'a>(cert: &ValidCertificate, world: &'a World) -> Option<&'a Rival> {
     by_mark.or_else(|| world.rivals.iter().find(|rival| rival.older))
 }
 
+/// What the watch of Secrets tells of ours without a read: metadata only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Glance {
+    /// `metadata.resourceVersion`.
+    pub version: String,
+    /// The mark [`mark::PUBLICATION`].
+    pub made_from: String,
+}
+
+/// The certificate in a Secret that nobody has touched since it was published and that is still what is wanted: then
+/// it need not be read at all, which is what keeps a restart among ten thousand certificates cheap.
+pub fn untouched(
+    cert: &ValidCertificate,
+    status: &CertificateStatus,
+    issuer: &Standing,
+    glance: Option<&Glance>,
+    now: Timestamp,
+) -> Option<LeafFacts> {
+    let (Standing::Ready(authority), Some(glance)) = (issuer, glance) else { return None };
+    if status.secret_resource_version.as_deref() != Some(&glance.version)
+        || within_limits(cert, authority).is_err()
+        || glance.made_from != made_from(cert, authority, &effect(cert, authority))
+    {
+        return None;
+    }
+    let (not_before, not_after) = (status.not_before.as_ref()?.0, status.not_after.as_ref()?.0);
+    let leaf = LeafFacts {
+        not_before,
+        not_after,
+        renewal: due(cert, not_before, not_after),
+        serial: status.serial_number.clone()?,
+        revision: u64::try_from(status.revision?).ok()?,
+        log_index: status.log_index.and_then(|index| u64::try_from(index).ok()),
+        issuer_uid: status.issuer_uid.clone(),
+        authority_key_id: status.authority_key_id.clone(),
+    };
+    (now < leaf.renewal).then_some(leaf)
+}
+
 /// While the issuer cannot sign, a good certificate stays good.
 fn without_issuer(
     cert: &ValidCertificate,
@@ -228,16 +269,19 @@ fn can_extend(world: &World, leaf: &LeafFacts) -> bool {
 
 /// Looks at the certificate itself, as annotations can be written by anybody who may write the Secret.
 fn content_fits(cert: &ValidCertificate, held: &Held) -> bool {
-    held.leaf.as_ref().is_some_and(|leaf| {
-        *leaf.subject() == cert.subject
-            && same_names(leaf.sans(), &cert.sans)
-            && cert.usages.is_subset(leaf.usages())
-            && leaf.is_ca() == cert.is_ca
-            && leaf.public_key().algorithm() == cert.algorithm
-    })
+    held.leaf.as_ref().is_some_and(|leaf| certifies(leaf, cert))
 }
 
-fn same_names(a: &keywright_pki::name::SubjectAltNames, b: &keywright_pki::name::SubjectAltNames) -> bool {
+/// True when names, usages and kind of key of a certificate are those of the spec.
+pub fn certifies(leaf: &Certificate, cert: &ValidCertificate) -> bool {
+    *leaf.subject() == cert.subject
+        && same_names(leaf.sans(), &cert.sans)
+        && cert.usages.is_subset(leaf.usages())
+        && leaf.is_ca() == cert.is_ca
+        && leaf.public_key().algorithm() == cert.algorithm
+}
+
+fn same_names(a: &SubjectAltNames, b: &SubjectAltNames) -> bool {
     let sorted = |names| {
         let mut s = crate::wire::sans(names);
         for list in [&mut s.dns_names, &mut s.ip_addresses, &mut s.email_addresses, &mut s.uris] {
@@ -302,21 +346,25 @@ pub fn leaf_facts(cert: &ValidCertificate, held: &Held) -> Option<LeafFacts> {
 /// What is known of a certificate once it is issued.
 pub fn facts_of(
     cert: &ValidCertificate,
-    leaf: &keywright_pki::certificate::Certificate,
+    leaf: &Certificate,
     revision: u64,
     log_index: Option<u64>,
     issuer_uid: Option<String>,
 ) -> LeafFacts {
     let validity = leaf.validity();
-    let due = renew_at(validity.not_before(), validity.not_after(), cert.renew, &cert.uid);
     LeafFacts {
         not_before: validity.not_before(),
         not_after: validity.not_after(),
-        renewal: due.max(validity.not_before().saturating_add(BREATH).unwrap_or(due)),
+        renewal: due(cert, validity.not_before(), validity.not_after()),
         serial: leaf.serial().to_string(),
         revision,
         log_index,
         issuer_uid,
         authority_key_id: leaf.authority_key_identifier().map(hex::encode),
     }
+}
+
+fn due(cert: &ValidCertificate, not_before: Timestamp, not_after: Timestamp) -> Timestamp {
+    let due = renew_at(not_before, not_after, cert.renew, &cert.uid);
+    due.max(not_before.saturating_add(BREATH).unwrap_or(due))
 }

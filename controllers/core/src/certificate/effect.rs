@@ -50,9 +50,9 @@ pub(super) fn sha256(bytes: &[u8]) -> String {
 pub fn within_limits(cert: &ValidCertificate, authority: &Authority) -> Result<(), SpecProblem> {
     let limits = &authority.limits;
     let by = &authority.shown;
-    limits.names.check(&cert.subject, &cert.sans).map_err(|Violation { name, rule }| {
+    limits.names.check(&cert.subject, &cert.sans).map_err(|Violation { field, name, rule }| {
         SpecProblem::new(
-            field_of(cert, &name),
+            field,
             format!("{name} is outside the name constraints of {by}: {rule}; change the name or use another issuer"),
         )
     })?;
@@ -93,22 +93,6 @@ pub fn within_limits(cert: &ValidCertificate, authority: &Authority) -> Result<(
         ));
     }
     Ok(())
-}
-
-fn field_of(cert: &ValidCertificate, name: &str) -> &'static str {
-    let s = crate::wire::sans(&cert.sans);
-    let has = |list: &[String]| list.iter().any(|item| item == name);
-    if has(&s.dns_names) {
-        "dnsNames"
-    } else if has(&s.ip_addresses) {
-        "ipAddresses"
-    } else if has(&s.email_addresses) {
-        "emailAddresses"
-    } else if has(&s.uris) {
-        "uris"
-    } else {
-        "commonName"
-    }
 }
 
 /// A duration as people write it in a spec.

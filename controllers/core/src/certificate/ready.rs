@@ -20,6 +20,8 @@ pub enum Outcome {
     SignerUnavailable { words: String, leaf: Option<LeafFacts> },
     /// The signer's answer is not what was asked for.
     AnswerUnusable { words: String, leaf: Option<LeafFacts> },
+    /// The API server refused to store the Secret: a quota, a policy, a missing permission.
+    SecretNotWritten { words: String, leaf: Option<LeafFacts> },
     /// Only a person can mend it.
     Blocked { because: Blocked, secret: String },
 }
@@ -52,7 +54,8 @@ impl Outcome {
             Self::Current { leaf, .. } => Some(leaf),
             Self::Waiting { leaf, .. }
             | Self::SignerUnavailable { leaf, .. }
-            | Self::AnswerUnusable { leaf, .. } => leaf.as_ref(),
+            | Self::AnswerUnusable { leaf, .. }
+            | Self::SecretNotWritten { leaf, .. } => leaf.as_ref(),
             Self::Blocked { .. } => None,
         }
     }
@@ -98,6 +101,14 @@ impl Outcome {
                 "AnswerUnusable",
                 format!(
                     "The signer's answer was not stored: {words}. It is tried again.{}",
+                    meanwhile(leaf.as_ref())
+                ),
+            ),
+            Self::SecretNotWritten { words, leaf } => (
+                State::InProgress,
+                "SecretNotWritten",
+                format!(
+                    "The API server refused the Secret: {words}. It is tried again.{}",
                     meanwhile(leaf.as_ref())
                 ),
             ),

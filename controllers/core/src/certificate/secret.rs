@@ -76,15 +76,10 @@ pub fn publication(
     }
     let mut annotations = cert.template.annotations.clone();
     annotations.extend(marks(cert, facts, effect));
+    annotations.insert(mark::PUBLICATION.to_owned(), made_from(cert, authority, effect));
     let mut labels = cert.template.labels.clone();
     labels.insert(mark::CERTIFICATE_UID.to_owned(), cert.uid.clone());
     let owner = owner(cert);
-    let made_from = serde_json::json!({
-        "labels": labels, "annotations": annotations, "owned": owner.is_some(),
-        "chain": chain, "root": authority.root().to_pem(),
-        "key": format!("{:?}", cert.encoding), "entries": entries.keys().collect::<Vec<_>>(),
-    });
-    annotations.insert(mark::PUBLICATION.to_owned(), sha256(made_from.to_string().as_bytes()));
     Ok(Publication {
         namespace: cert.namespace.clone(),
         name: cert.secret_name.clone(),
@@ -94,6 +89,19 @@ pub fn publication(
         owner,
         over,
     })
+}
+
+/// Digest, lower-case hexadecimal, of all that a Secret is made from but the key and the certificate themselves. It
+/// stands on the Secret: another one wanted means another write.
+pub fn made_from(cert: &ValidCertificate, authority: &Authority, effect: &str) -> String {
+    let canonical = serde_json::json!({
+        "certificate": cert.name, "uid": cert.uid, "effect": effect, "renew": cert.renew_request,
+        "labels": cert.template.labels, "annotations": cert.template.annotations,
+        "owned": cert.deletion == DeletionPolicy::Delete,
+        "encoding": format!("{:?}", cert.encoding), "formats": cert.formats,
+        "chain": authority.chain.iter().map(Certificate::to_pem).collect::<String>(),
+    });
+    sha256(canonical.to_string().as_bytes())
 }
 
 /// The DER within the PEM that was just written.

@@ -76,16 +76,22 @@ impl Authority {
     }
 }
 
-/// Whether this issuer can sign at `now`.
-pub fn standing<I: AnyIssuer>(issuer: Option<&I>, now: Timestamp) -> Standing {
-    let Some(issuer) = issuer else { return Standing::Missing };
-    match authority(issuer, now) {
-        Ok(authority) => Standing::Ready(Arc::new(authority)),
-        Err(why) => Standing::NotReady { why },
+/// Whether the issuer that was read as `read` (`None`: there is none) can sign at `now`.
+pub fn standing(read: Option<&Result<Arc<Authority>, String>>, now: Timestamp) -> Standing {
+    match read {
+        None => Standing::Missing,
+        Some(Err(why)) => Standing::NotReady { why: why.clone() },
+        Some(Ok(authority)) if authority.chain.iter().all(|c| c.validity().contains(now)) => {
+            Standing::Ready(Arc::clone(authority))
+        }
+        Some(Ok(_)) => {
+            Standing::NotReady { why: "its certificate, or one above it, is not valid now.".to_owned() }
+        }
     }
 }
 
-fn authority<I: AnyIssuer>(issuer: &I, now: Timestamp) -> Result<Authority, String> {
+/// What an issuer object says of its authority, whatever the time. Errors: why it cannot sign, for people.
+pub fn read<I: AnyIssuer>(issuer: &I) -> Result<Authority, String> {
     let meta = issuer.meta();
     if meta.deletion_timestamp.is_some() {
         return Err("it is being deleted.".to_owned());
@@ -101,9 +107,6 @@ fn authority<I: AnyIssuer>(issuer: &I, now: Timestamp) -> Result<Authority, Stri
         .and_then(|ders| ders.iter().map(|der| Certificate::from_der(der).ok()).collect::<Option<Vec<_>>>())
         .filter(|chain| !chain.is_empty())
         .ok_or("its status holds no certificate that reads.")?;
-    if !chain.iter().all(|c| c.validity().contains(now)) {
-        return Err("its certificate, or one above it, is not valid now.".to_owned());
-    }
     let valid = ValidAuthority::parse(issuer).map_err(|problem| problem.to_string())?;
     Ok(Authority {
         uid: meta.uid.clone().unwrap_or_default(),

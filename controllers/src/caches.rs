@@ -1,0 +1,171 @@
+//! What the watches have brought: objects, who claims which Secret, and what a glance at our Secrets shows.
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Secret;
+use keywright_controllers_core::certificate::decide::{Glance, Rival};
+use keywright_controllers_core::certificate::mark;
+use keywright_controllers_core::issuer::standing::{read, standing};
+use keywright_controllers_core::issuer::{Authority, Standing};
+use keywright_crds::{AnyIssuer, Certificate, ClusterIssuer, Issuer, IssuerKind, IssuerRef};
+use kube::ResourceExt;
+use kube::api::PartialObjectMeta;
+use kube::runtime::reflector::{ObjectRef, Store, store::Writer};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Namespace and name.
+type Place = (String, String);
+type Read = Result<Arc<Authority>, String>;
+
+/// Filled by [`crate::watch`], read by every look.
+pub struct Caches {
+    /// Certificates.
+    pub certificates: Store<Certificate>,
+    /// Issuers.
+    pub issuers: Store<Issuer>,
+    /// Cluster issuers.
+    pub cluster_issuers: Store<ClusterIssuer>,
+    claims: Mutex<HashMap<Place, BTreeSet<String>>>,
+    glances: Mutex<HashMap<Place, Glance>>,
+    authorities: Mutex<HashMap<String, (String, Read)>>,
+}
+
+/// The writing ends, for the watches alone.
+pub struct Writers {
+    /// Certificates.
+    pub certificates: Writer<Certificate>,
+    /// Issuers.
+    pub issuers: Writer<Issuer>,
+    /// Cluster issuers.
+    pub cluster_issuers: Writer<ClusterIssuer>,
+}
+
+/// Empty caches and their writing ends.
+pub fn caches() -> (Caches, Writers) {
+    let writers = Writers {
+        certificates: Writer::default(),
+        issuers: Writer::default(),
+        cluster_issuers: Writer::default(),
+    };
+    let caches = Caches {
+        certificates: writers.certificates.as_reader(),
+        issuers: writers.issuers.as_reader(),
+        cluster_issuers: writers.cluster_issuers.as_reader(),
+        claims: Mutex::default(),
+        glances: Mutex::default(),
+        authorities: Mutex::default(),
+    };
+    (caches, writers)
+}
+
+impl Caches {
+    /// Whether the issuer of this kind and name, as `namespace` sees it, can sign at `now`.
+    pub fn standing(&self, reference: &IssuerRef, namespace: &str, now: Timestamp) -> Standing {
+        let read = match reference.kind {
+            IssuerKind::Issuer => self
+                .issuers
+                .get(&ObjectRef::new(&reference.name).within(namespace))
+                .map(|i| self.read(i.as_ref())),
+            IssuerKind::ClusterIssuer => {
+                self.cluster_issuers.get(&ObjectRef::new(&reference.name)).map(|i| self.read(i.as_ref()))
+            }
+        };
+        standing(read.as_ref(), now)
+    }
+
+    /// Reads an issuer once for each of its versions, as a thousand certificates ask for the same one.
+    fn read<I: AnyIssuer>(&self, issuer: &I) -> Read {
+        let meta = issuer.meta();
+        let uid = meta.uid.clone().unwrap_or_default();
+        let version = meta.resource_version.clone().unwrap_or_default();
+        if let Some((known, read)) = lock(&self.authorities).get(&uid)
+            && *known == version
+        {
+            return read.clone();
+        }
+        let read = read(issuer).map(Arc::new);
+        lock(&self.authorities).insert(uid, (version, read.clone()));
+        read
+    }
+
+    /// The other Certificates that name the same Secret as `cert`.
+    pub fn rivals(&self, cert: &Certificate) -> Vec<Rival> {
+        let Some(place) = place(cert) else { return Vec::new() };
+        let names = lock(&self.claims).get(&place).cloned().unwrap_or_default();
+        let age = |c: &Certificate| (c.creation_timestamp().map(|t| t.0), c.uid());
+        let ours = age(cert);
+        names
+            .iter()
+            .filter(|name| **name != cert.name_any())
+            .filter_map(|name| self.certificates.get(&ObjectRef::new(name).within(&place.0)))
+            .filter(|other| other.spec.secret_name == place.1)
+            .map(|other| Rival {
+                name: other.name_any(),
+                uid: other.uid().unwrap_or_default(),
+                older: age(&other) < ours,
+            })
+            .collect()
+    }
+
+    /// What was last seen of a Secret of ours.
+    pub fn glance(&self, namespace: &str, secret: &str) -> Option<Glance> {
+        lock(&self.glances).get(&(namespace.to_owned(), secret.to_owned())).cloned()
+    }
+
+    /// Names of the Certificates that name this Secret.
+    pub fn claimants(&self, namespace: &str, secret: &str) -> Vec<String> {
+        let claims = lock(&self.claims);
+        claims.get(&(namespace.to_owned(), secret.to_owned())).into_iter().flatten().cloned().collect()
+    }
+
+    /// A Certificate came or changed: it claims its Secret. Claims on other Secrets that it made before stay; `rivals`
+    /// sees through them.
+    pub(crate) fn claim(&self, cert: &Certificate) {
+        if let Some(place) = place(cert) {
+            lock(&self.claims).entry(place).or_default().insert(cert.name_any());
+        }
+    }
+
+    /// A Certificate is gone.
+    pub(crate) fn unclaim(&self, cert: &Certificate) {
+        let Some(place) = place(cert) else { return };
+        let mut claims = lock(&self.claims);
+        if let Some(names) = claims.get_mut(&place) {
+            names.remove(&cert.name_any());
+            if names.is_empty() {
+                claims.remove(&place);
+            }
+        }
+    }
+
+    /// A Secret of ours came or changed.
+    pub(crate) fn glimpse(&self, secret: &PartialObjectMeta<Secret>) {
+        let glance = Glance {
+            version: secret.resource_version().unwrap_or_default(),
+            made_from: secret.annotations().get(mark::PUBLICATION).cloned().unwrap_or_default(),
+        };
+        lock(&self.glances).insert(secret_place(secret), glance);
+    }
+
+    /// A Secret of ours is gone, or is no longer marked.
+    pub(crate) fn lose(&self, secret: &PartialObjectMeta<Secret>) {
+        lock(&self.glances).remove(&secret_place(secret));
+    }
+
+    /// The watch of Secrets starts over: only what it shows from now on counts.
+    pub(crate) fn forget_secrets(&self) {
+        lock(&self.glances).clear();
+    }
+}
+
+fn place(cert: &Certificate) -> Option<Place> {
+    Some((cert.namespace()?, cert.spec.secret_name.clone()))
+}
+
+fn secret_place(secret: &PartialObjectMeta<Secret>) -> Place {
+    (secret.namespace().unwrap_or_default(), secret.name_any())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

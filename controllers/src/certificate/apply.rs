@@ -1,0 +1,202 @@
+//! Carries out a plan that acts: asks the signer, writes the Secret. Chooses nothing.
+
+use super::unpublished::Made;
+use crate::context::{Context, FIELD_MANAGER};
+use crate::error::Error;
+use crate::signer::SignerError;
+use k8s_openapi::api::core::v1::Secret;
+use keywright_controllers_core::certificate::decide::{Blocked, Order, Plan, World, facts_of, leaf_facts};
+use keywright_controllers_core::certificate::held::Found;
+use keywright_controllers_core::certificate::ready::Outcome;
+use keywright_controllers_core::certificate::secret::{Publication, publication};
+use keywright_controllers_core::certificate::valid::ValidCertificate;
+use keywright_controllers_core::wire;
+use keywright_pki::algorithm::KeyAlgorithm;
+use keywright_pki::certificate::Certificate;
+use keywright_pki::csr;
+use keywright_pki::key::{KeyError, PrivateKey};
+use keywright_pki::name::{DistinguishedName, SubjectAltNames};
+use keywright_signer_protocol::v1alpha1::{IssueRequest, ObjectRef, RequestKey};
+use kube::ResourceExt;
+use kube::api::{Api, Patch, PatchParams};
+
+/// What the plan ended in, and the resourceVersion of the Secret that was written.
+pub(super) async fn apply(
+    ctx: &Context,
+    cert: &ValidCertificate,
+    plan: Plan,
+    world: &mut World,
+) -> Result<(Outcome, Option<String>), Error> {
+    match plan {
+        Plan::Sign { order } => sign(ctx, cert, order, world).await,
+        Plan::Republish { leaf, publication, because } => {
+            tracing::info!(namespace = cert.namespace, name = cert.name, because, "writing the Secret again");
+            match write(ctx, &publication).await? {
+                Ok(version) => Ok((Outcome::Current { leaf, renewed: false }, version)),
+                Err(words) => Ok((Outcome::SecretNotWritten { words, leaf: Some(leaf) }, None)),
+            }
+        }
+        // These leave nothing to do; their outcome is known from the plan.
+        Plan::Rest { leaf } => Ok((Outcome::Current { leaf, renewed: false }, None)),
+        Plan::Wait { on, leaf } => Ok((Outcome::Waiting { on, issuer: cert.issuer.clone(), leaf }, None)),
+        Plan::Stop { because } => Ok((Outcome::Blocked { because, secret: cert.secret_name.clone() }, None)),
+    }
+}
+
+async fn sign(
+    ctx: &Context,
+    cert: &ValidCertificate,
+    order: Order,
+    world: &mut World,
+) -> Result<(Outcome, Option<String>), Error> {
+    let before = match &world.found {
+        Found::Ours(held) => leaf_facts(cert, held),
+        Found::Nothing | Found::Blocked(_) => None,
+    };
+    let made = match ctx.unpublished.take(&cert.uid, order.step, &order.effect) {
+        Some(made) => made,
+        None => match ask(ctx, cert, &order, world).await? {
+            Ok(made) => made,
+            Err(SignerError::Refused(words) | SignerError::Loosening(words)) => {
+                ctx.unpublished.refused(&cert.uid, ask_digest(&order), words.clone());
+                let because = Blocked::Refused { words };
+                return Ok((Outcome::Blocked { because, secret: cert.secret_name.clone() }, None));
+            }
+            Err(SignerError::Unavailable(words) | SignerError::KeyLost(words)) => {
+                return Ok((Outcome::SignerUnavailable { words, leaf: before }, None));
+            }
+        },
+    };
+    if let Some(words) = unusable(&made, cert, &order, world) {
+        return Ok((Outcome::AnswerUnusable { words, leaf: before }, None));
+    }
+    let issuer = Some(order.authority.uid.clone());
+    let leaf = facts_of(cert, &made.leaf, order.step, Some(made.log_index), issuer);
+    let secret =
+        publication(cert, &order.authority, &made.leaf, &made.key, &leaf, &order.effect, order.over.clone())?;
+    match write(ctx, &secret).await {
+        Ok(Ok(version)) => {
+            tracing::info!(
+                namespace = cert.namespace,
+                name = cert.name,
+                serial = leaf.serial,
+                revision = leaf.revision,
+                because = ?order.because,
+                "issued"
+            );
+            Ok((Outcome::Current { leaf, renewed: true }, version))
+        }
+        Ok(Err(words)) => {
+            ctx.unpublished.keep(&cert.uid, made);
+            Ok((Outcome::SecretNotWritten { words, leaf: before }, None))
+        }
+        Err(error) => {
+            ctx.unpublished.keep(&cert.uid, made);
+            Err(error)
+        }
+    }
+}
+
+async fn ask(
+    ctx: &Context,
+    cert: &ValidCertificate,
+    order: &Order,
+    world: &mut World,
+) -> Result<Result<Made, SignerError>, Error> {
+    if let Some(words) = ctx.unpublished.refusal(&cert.uid, &ask_digest(order)) {
+        return Ok(Err(SignerError::Refused(words)));
+    }
+    let kept = match &mut world.found {
+        Found::Ours(held) if order.keep_key => held.key.take(),
+        Found::Ours(_) | Found::Nothing | Found::Blocked(_) => None,
+    };
+    let key = match kept {
+        Some(key) => key,
+        None => generate(cert.algorithm).await?,
+    };
+    let request = request(ctx, cert, order, &key)?;
+    Ok(ctx.signer.issue(request).await.and_then(|issued| {
+        let leaf = Certificate::from_der(&issued.certificate)
+            .map_err(|error| SignerError::Unavailable(format!("its answer does not read: {error}")))?;
+        Ok(Made { effect: order.effect.clone(), step: order.step, key, leaf, log_index: issued.log_index })
+    }))
+}
+
+/// RSA keys take up to seconds: they are made where they hold nobody up.
+async fn generate(algorithm: KeyAlgorithm) -> Result<PrivateKey, KeyError> {
+    match algorithm {
+        KeyAlgorithm::Rsa2048 | KeyAlgorithm::Rsa3072 | KeyAlgorithm::Rsa4096 => {
+            match tokio::task::spawn_blocking(move || PrivateKey::generate(algorithm)).await {
+                Ok(key) => key,
+                Err(ended) => std::panic::resume_unwind(ended.into_panic()),
+            }
+        }
+        KeyAlgorithm::EcdsaP256
+        | KeyAlgorithm::EcdsaP384
+        | KeyAlgorithm::EcdsaP521
+        | KeyAlgorithm::Ed25519
+        | KeyAlgorithm::MlDsa44
+        | KeyAlgorithm::MlDsa65
+        | KeyAlgorithm::MlDsa87 => PrivateKey::generate(algorithm),
+    }
+}
+
+fn request(
+    ctx: &Context,
+    cert: &ValidCertificate,
+    order: &Order,
+    key: &PrivateKey,
+) -> Result<IssueRequest, csr::CsrError> {
+    // The signer takes the public key and the proof from it; names and usages are said in words of their own.
+    let pkcs10 = csr::build(&DistinguishedName::default(), &SubjectAltNames::default(), key)?;
+    Ok(IssueRequest {
+        fencing_token: ctx.fencing_token,
+        request_key: Some(RequestKey { object_uid: cert.uid.clone(), step: order.step }),
+        object: Some(ObjectRef {
+            kind: "Certificate".to_owned(),
+            namespace: cert.namespace.clone(),
+            name: cert.name.clone(),
+        }),
+        authority_uid: order.authority.uid.clone(),
+        pkcs10,
+        subject: Some(wire::distinguished_name(&cert.subject)),
+        sans: Some(wire::sans(&cert.sans)),
+        duration_seconds: order.life.as_secs().unsigned_abs(),
+        usages: cert.usages.names().into_iter().map(str::to_owned).collect(),
+        is_ca: cert.is_ca,
+    })
+}
+
+/// Why the answer must not be stored: publishing it would only ask for the next one.
+fn unusable(made: &Made, cert: &ValidCertificate, order: &Order, world: &World) -> Option<String> {
+    if made.leaf.public_key() != made.key.public_key() {
+        return Some("it is for another key".to_owned());
+    }
+    if made.leaf.verify_signed_by(order.authority.own().public_key()).is_err() {
+        return Some(format!("it is not signed by the key that {} shows", order.authority.shown));
+    }
+    if made.leaf.validity().not_after() <= world.now {
+        return Some("it has expired already; compare the clocks of signer and operator".to_owned());
+    }
+    (!keywright_controllers_core::certificate::decide::certifies(&made.leaf, cert))
+        .then(|| "its names, usages or key are not those of the spec".to_owned())
+}
+
+/// What is asked of whom: a refusal holds as long as neither changes.
+fn ask_digest(order: &Order) -> String {
+    format!("{}/{}", order.effect, order.authority.own().serial())
+}
+
+/// Writes the Secret. The inner error is the API server's refusal, in its words.
+async fn write(ctx: &Context, publication: &Publication) -> Result<Result<Option<String>, String>, Error> {
+    let (namespace, name) = publication.target();
+    let secrets: Api<Secret> = Api::namespaced(ctx.client.clone(), namespace);
+    let params = PatchParams::apply(FIELD_MANAGER).force();
+    match secrets.patch(name, &params, &Patch::Apply(publication.secret())).await {
+        Ok(written) => Ok(Ok(written.resource_version())),
+        Err(kube::Error::Api(status)) if status.is_forbidden() || status.is_invalid() => {
+            Ok(Err(status.message.clone()))
+        }
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,137 @@
+//! `Certificate`: this controller owns the Secret that a Certificate names, and the Certificate's status.
+//!
+//! ```text
+//! Rest       nothing to do                       no write
+//! Wait       the issuer has to come first        one write of the status, at most
+//! Stop       only a person can mend it           one write of the status, at most
+//! Sign       a key, a request to the signer      one write of the Secret, one of the status, one Event
+//! Republish  the Secret is written again         one write of the Secret, one of the status, at most
+//! ```
+//!
+//! A private key exists only in memory until the Secret is written. A crash before that costs one signature, which the
+//! signer records as superseded when the next process asks with the same request key and another public key.
+
+mod apply;
+mod observe;
+mod unpublished;
+
+pub use unpublished::Unpublished;
+
+use crate::context::Context;
+use crate::error::Error;
+use crate::events::{Tell, tell};
+use crate::publish;
+use crate::run::LONGEST_REST;
+use jiff::Timestamp;
+use keywright_controllers_core::certificate::decide::{Blocked, decide, untouched};
+use keywright_controllers_core::certificate::ready::{Outcome, at_rest, invalid, issued_note};
+use keywright_controllers_core::certificate::status::status;
+use keywright_controllers_core::certificate::valid::ValidCertificate;
+use keywright_controllers_core::conditions::{State, find};
+use keywright_crds::Certificate;
+use kube::ResourceExt;
+use kube::runtime::controller::Action;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often to look whether somebody has taken an obstacle away that no watch tells of.
+const OBSTACLE: Duration = Duration::from_secs(30);
+/// How long to wait for the echo of an own write before looking all the same.
+const ECHO: Duration = Duration::from_secs(5);
+
+/// One look at one Certificate.
+pub async fn reconcile(cert: Arc<Certificate>, ctx: Arc<Context>) -> Result<Action, Error> {
+    let uid = cert.uid().unwrap_or_default();
+    if cert.metadata.deletion_timestamp.is_some() {
+        ctx.forget(&uid);
+        return Ok(Action::await_change());
+    }
+    if ctx.writes.outrun(&uid, cert.resource_version().as_deref()) {
+        return Ok(Action::requeue(ECHO));
+    }
+    let now = ctx.clock.now();
+    let (outcome, secret) = match ValidCertificate::parse(&cert) {
+        Err(problem) => (invalid(problem, &cert.spec.secret_name), None),
+        Ok(valid) => look(&ctx, &cert, &valid, now).await?,
+    };
+    say(&ctx, &cert, &outcome, secret, now).await?;
+    next_look(&ctx, &uid, &outcome, now)
+}
+
+/// What is so after this look, and the resourceVersion of the Secret where it was read or written.
+async fn look(
+    ctx: &Context,
+    cert: &Certificate,
+    valid: &ValidCertificate,
+    now: Timestamp,
+) -> Result<(Outcome, Option<String>), Error> {
+    let issuer = ctx.caches.standing(&valid.issuer, &valid.namespace, now);
+    let known = cert.status.clone().unwrap_or_default();
+    let glance = ctx.caches.glance(&valid.namespace, &valid.secret_name);
+    if let Some(leaf) = untouched(valid, &known, &issuer, glance.as_ref(), now) {
+        return Ok((Outcome::Current { leaf, renewed: false }, known.secret_resource_version));
+    }
+    let mut world = observe::observe(ctx, cert, valid, issuer, now).await?;
+    let plan = decide(valid, &world);
+    tracing::debug!(namespace = valid.namespace, name = valid.name, ?plan, "decided");
+    match at_rest(&plan, valid) {
+        Some(outcome) => Ok((outcome, observe::version(&world))),
+        None => apply::apply(ctx, valid, plan, &mut world).await,
+    }
+}
+
+async fn say(
+    ctx: &Context,
+    cert: &Certificate,
+    outcome: &Outcome,
+    secret: Option<String>,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let old = cert.status.clone().unwrap_or_default();
+    let generation = cert.metadata.generation.unwrap_or_default();
+    let mut new = status(&old, outcome, generation, cert.spec.revision_history(), now);
+    if matches!(outcome, Outcome::Current { .. }) {
+        new.secret_resource_version = secret;
+    }
+    let note = note(cert, outcome);
+    let event = async {
+        if let Some(note) = &note {
+            tell(&ctx.client, cert, &ctx.identity, note, now).await;
+        }
+    };
+    let (written, ()) = futures::join!(publish::status(ctx, cert, &old, &new), event);
+    written.map(|_| ())
+}
+
+/// The Event that this outcome is worth: a certificate that was made, or a state that needs a person and is new.
+fn note(cert: &Certificate, outcome: &Outcome) -> Option<Tell> {
+    let facts = outcome.facts();
+    if let Outcome::Current { leaf, renewed: true } = outcome {
+        let note = ValidCertificate::parse(cert).ok().map(|valid| issued_note(leaf, &valid))?;
+        return Some(Tell { warning: false, reason: facts.reason, note });
+    }
+    let before = cert.status.as_ref().and_then(|s| find(&s.conditions, "Ready"));
+    let said = before.is_some_and(|c| c.reason == facts.reason && c.message == facts.message);
+    let person = facts.state == State::Failed;
+    (person && !said).then_some(Tell { warning: true, reason: facts.reason, note: facts.message })
+}
+
+fn next_look(ctx: &Context, uid: &str, outcome: &Outcome, now: Timestamp) -> Result<Action, Error> {
+    match outcome {
+        Outcome::Current { leaf, .. } => {
+            ctx.backoff.clear(uid);
+            let left = leaf.renewal.duration_since(now);
+            let left =
+                Duration::try_from(left).unwrap_or(OBSTACLE).clamp(Duration::from_secs(1), LONGEST_REST);
+            Ok(Action::requeue(left))
+        }
+        Outcome::Waiting { .. } => Ok(Action::await_change()),
+        Outcome::Blocked { because, .. } => match because {
+            Blocked::Spec(_) | Blocked::Limits(_) | Blocked::Refused { .. } => Ok(Action::await_change()),
+            Blocked::Rival { .. } | Blocked::Secret(_) => Ok(Action::requeue(OBSTACLE)),
+        },
+        Outcome::SignerUnavailable { words, .. }
+        | Outcome::AnswerUnusable { words, .. }
+        | Outcome::SecretNotWritten { words, .. } => Err(Error::Told(words.clone())),
+    }
+}

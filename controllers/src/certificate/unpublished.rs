@@ -1,0 +1,57 @@
+//! What a look has come to and could not leave behind yet: a certificate whose Secret was not written, a refusal.
+//!
+//! Only saves asking the signer again. Whoever loses it (a crash) asks again with another key, and the signer records
+//! the earlier certificate as superseded.
+
+use keywright_pki::certificate::Certificate;
+use keywright_pki::key::PrivateKey;
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// A certificate that was signed, and its key.
+pub struct Made {
+    pub(super) effect: String,
+    pub(super) step: u64,
+    pub(super) key: PrivateKey,
+    pub(super) leaf: Certificate,
+    pub(super) log_index: u64,
+}
+
+/// By UID of the Certificate.
+#[derive(Default)]
+pub struct Unpublished {
+    made: Mutex<HashMap<String, Made>>,
+    refused: Mutex<HashMap<String, (String, String)>>,
+}
+
+impl Unpublished {
+    /// Takes what was made for exactly this step and effect; anything else that lies here is dropped.
+    pub(super) fn take(&self, uid: &str, step: u64, effect: &str) -> Option<Made> {
+        lock(&self.made).remove(uid).filter(|made| made.step == step && made.effect == effect)
+    }
+
+    /// Keeps what could not be published.
+    pub(super) fn keep(&self, uid: &str, made: Made) {
+        lock(&self.made).insert(uid.to_owned(), made);
+    }
+
+    /// The signer's words, if it has refused this very ask before. `ask`: what was asked of which authority.
+    pub(super) fn refusal(&self, uid: &str, ask: &str) -> Option<String> {
+        lock(&self.refused).get(uid).filter(|(asked, _)| asked == ask).map(|(_, words)| words.clone())
+    }
+
+    /// Remembers a refusal.
+    pub(super) fn refused(&self, uid: &str, ask: String, words: String) {
+        lock(&self.refused).insert(uid.to_owned(), (ask, words));
+    }
+
+    /// Forgets an object.
+    pub fn forget(&self, uid: &str) {
+        lock(&self.made).remove(uid);
+        lock(&self.refused).remove(uid);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

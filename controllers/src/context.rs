@@ -1,0 +1,59 @@
+//! What every look has at hand.
+
+use crate::backoff::Backoff;
+use crate::caches::Caches;
+use crate::certificate::Unpublished;
+use crate::own_writes::OwnWrites;
+use crate::queue::Queue;
+use crate::signer::Signer;
+use keywright_ambient::Clock;
+use keywright_crds::{Certificate, ClusterIssuer, Issuer};
+use kube::Client;
+use std::sync::Arc;
+
+/// The field manager of everything we write.
+pub const FIELD_MANAGER: &str = "keywright-operator";
+
+/// Shared by all controllers of one process, for as long as it leads.
+pub struct Context {
+    /// The API server.
+    pub client: Client,
+    /// The signer.
+    pub signer: Arc<dyn Signer>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Name of this process, for Events.
+    pub identity: String,
+    /// Transitions of the leader lease: in every request to the signer.
+    pub fencing_token: u64,
+    /// What the watches have brought.
+    pub caches: Arc<Caches>,
+    /// What to look at.
+    pub queues: Arc<Queues>,
+    /// Own writes that the caches have not seen.
+    pub writes: OwnWrites,
+    /// Failures in a row.
+    pub backoff: Backoff,
+    /// Certificates that are signed and not published yet, and requests that were refused.
+    pub unpublished: Unpublished,
+}
+
+impl Context {
+    /// Drops what is remembered of an object that is gone.
+    pub(crate) fn forget(&self, uid: &str) {
+        self.writes.forget(uid);
+        self.backoff.clear(uid);
+        self.unpublished.forget(uid);
+    }
+}
+
+/// One queue for each kind.
+#[derive(Default)]
+pub struct Queues {
+    /// Certificates.
+    pub certificates: Queue<Certificate>,
+    /// Issuers.
+    pub issuers: Queue<Issuer>,
+    /// Cluster issuers.
+    pub cluster_issuers: Queue<ClusterIssuer>,
+}

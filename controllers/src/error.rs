@@ -1,0 +1,49 @@
+//! What can go wrong in a look, by what helps.
+
+use std::time::Duration;
+
+/// A look that could not be finished; the object says nothing new.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The API server did not answer, or not with what was asked for.
+    #[error("API server: {0}")]
+    Api(#[source] Box<kube::Error>),
+    /// The random source or the key generator failed.
+    #[error("no key could be made: {0}")]
+    Key(#[from] keywright_pki::key::KeyError),
+    /// A request for the signer could not be formed.
+    #[error("no request could be formed: {0}")]
+    Request(#[from] keywright_pki::csr::CsrError),
+    /// The work was told to its owner, and is tried again.
+    #[error("{0}")]
+    Told(String),
+}
+
+/// Whether trying again can help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// Soon, and later each time.
+    Backoff,
+    /// As soon as the cache has caught up.
+    Soon(Duration),
+}
+
+impl Error {
+    /// What to do about it.
+    pub fn retry(&self) -> Retry {
+        match self {
+            Self::Api(error) => match error.as_ref() {
+                kube::Error::Api(status) if status.is_conflict() => Retry::Soon(Duration::from_millis(500)),
+                // A missing permission too: nothing in this process will tell when it is granted.
+                _ => Retry::Backoff,
+            },
+            Self::Key(_) | Self::Request(_) | Self::Told(_) => Retry::Backoff,
+        }
+    }
+}
+
+impl From<kube::Error> for Error {
+    fn from(error: kube::Error) -> Self {
+        Self::Api(Box::new(error))
+    }
+}

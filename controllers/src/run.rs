@@ -1,0 +1,87 @@
+//! Runs the controllers of this process for as long as it leads.
+
+use crate::context::Context;
+use crate::error::{Error, Retry};
+use crate::queue::Queue;
+use crate::{certificate, issuer};
+use futures::StreamExt;
+use kube::runtime::applier;
+use kube::runtime::controller::{Action, Config};
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::{Resource, ResourceExt};
+use std::convert::Infallible;
+use std::fmt::Debug;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Issuers are few, and each look asks the signer.
+const ISSUERS_AT_A_TIME: u16 = 8;
+
+/// Looks at everything once, and from then on at what changed or is due. `concurrency`: certificates at one time.
+pub async fn run(ctx: Arc<Context>, concurrency: u16) {
+    let caches = Arc::clone(&ctx.caches);
+    let queues = Arc::clone(&ctx.queues);
+    tokio::join!(
+        drive(&caches.certificates, &queues.certificates, concurrency, &ctx, certificate::reconcile),
+        drive(&caches.issuers, &queues.issuers, ISSUERS_AT_A_TIME, &ctx, issuer::reconcile),
+        drive(&caches.cluster_issuers, &queues.cluster_issuers, ISSUERS_AT_A_TIME, &ctx, issuer::reconcile),
+    );
+}
+
+async fn drive<K, F>(
+    store: &Store<K>,
+    queue: &Queue<K>,
+    concurrency: u16,
+    ctx: &Arc<Context>,
+    reconcile: impl Fn(Arc<K>, Arc<Context>) -> F,
+) where
+    K: Resource<DynamicType = ()> + Clone + Debug + Send + Sync + 'static,
+    F: Future<Output = Result<Action, Error>> + Send + 'static,
+{
+    let wanted = queue.open();
+    for object in store.state() {
+        queue.push(ObjectRef::from_obj(object.as_ref()));
+    }
+    let kind = K::kind(&());
+    applier(
+        |object, ctx| Box::pin(on_any_core(reconcile(object, ctx))),
+        |object, error, ctx| after(object.as_ref(), error, &ctx),
+        Arc::clone(ctx),
+        store.clone(),
+        wanted.map(Ok::<_, Infallible>),
+        Config::default().concurrency(concurrency),
+    )
+    .for_each(|looked| {
+        if let Err(error) = looked {
+            tracing::debug!(%error, kind = %kind, "looked, and did not finish");
+        }
+        std::future::ready(())
+    })
+    .await;
+}
+
+/// Each look is a task of its own: it may run on any core, and a defect in it ends only itself.
+async fn on_any_core<F>(look: F) -> Result<Action, Error>
+where
+    F: Future<Output = Result<Action, Error>> + Send + 'static,
+{
+    tokio::spawn(look)
+        .await
+        .unwrap_or_else(|ended| Err(Error::Told(format!("the look ended early: {ended}"))))
+}
+
+fn after<K: Resource<DynamicType = ()>>(object: &K, error: &Error, ctx: &Context) -> Action {
+    let uid = object.meta().uid.as_deref().unwrap_or_default();
+    let wait = match error.retry() {
+        Retry::Backoff => ctx.backoff.failed(uid),
+        Retry::Soon(wait) => wait,
+    };
+    let name = object.name_any();
+    let namespace = object.meta().namespace.as_deref().unwrap_or_default();
+    tracing::warn!(kind = %K::kind(&()), namespace, name, %error, wait_seconds = wait.as_secs_f32(), "trying again later");
+    Action::requeue(wait)
+}
+
+/// The longest rest: even an object that is due in a year is looked at once a day, as clocks are set and events lost.
+pub const LONGEST_REST: Duration = Duration::from_secs(24 * 3600);

@@ -1,0 +1,87 @@
+//! The signer, as the controllers see it: two requests, and three ways to fail.
+
+use futures::future::BoxFuture;
+use keywright_signer_protocol::v1alpha1::refusal::Reason;
+use keywright_signer_protocol::v1alpha1::{Authority, EnsureAuthorityRequest, IssueRequest, Issued, Refusal};
+use keywright_signer_protocol::{SignerClient, refusal_of};
+use tonic::Status;
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum SignerError {
+    /// It could not be reached, or cannot sign just now. Trying again helps.
+    #[error("{0}")]
+    Unavailable(String),
+    /// It does not hold this authority, or holds it with another key.
+    #[error("{0}")]
+    KeyLost(String),
+    /// It refuses an edit that loosens what was fixed.
+    #[error("{0}")]
+    Loosening(String),
+    /// It refuses what was asked. Trying again helps only after a change.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// Asks the signer. The controllers' tests put a signer without a wire in its place.
+pub trait Signer: Send + Sync + 'static {
+    /// Makes, tightens, renews or shows an authority.
+    fn ensure_authority(
+        &self,
+        request: EnsureAuthorityRequest,
+    ) -> BoxFuture<'_, Result<Authority, SignerError>>;
+    /// One certificate.
+    fn issue(&self, request: IssueRequest) -> BoxFuture<'_, Result<Issued, SignerError>>;
+}
+
+/// The signer at the other end of a pinned connection.
+#[derive(Debug, Clone)]
+pub struct RemoteSigner(pub SignerClient);
+
+impl Signer for RemoteSigner {
+    fn ensure_authority(
+        &self,
+        request: EnsureAuthorityRequest,
+    ) -> BoxFuture<'_, Result<Authority, SignerError>> {
+        let mut client = self.0.clone();
+        Box::pin(async move {
+            client.ensure_authority(request).await.map(tonic::Response::into_inner).map_err(|s| read(&s))
+        })
+    }
+
+    fn issue(&self, request: IssueRequest) -> BoxFuture<'_, Result<Issued, SignerError>> {
+        let mut client = self.0.clone();
+        Box::pin(
+            async move { client.issue(request).await.map(tonic::Response::into_inner).map_err(|s| read(&s)) },
+        )
+    }
+}
+
+fn read(status: &Status) -> SignerError {
+    let Some(refusal) = refusal_of(status) else {
+        return SignerError::Unavailable(format!("{}: {}", status.code(), status.message()));
+    };
+    let words = words(&refusal);
+    match refusal.reason() {
+        Reason::Unspecified
+        | Reason::Unauthenticated
+        | Reason::StaleFencingToken
+        | Reason::AuthorityExpired
+        | Reason::Unavailable
+        | Reason::Internal => SignerError::Unavailable(words),
+        Reason::UnknownAuthority => SignerError::KeyLost(words),
+        Reason::Loosening | Reason::Immutable => SignerError::Loosening(words),
+        Reason::Malformed
+        | Reason::Forbidden
+        | Reason::Constraint
+        | Reason::ProofOfPossession
+        | Reason::Lint => SignerError::Refused(words),
+    }
+}
+
+/// Field, rule and fix in one sentence.
+fn words(refusal: &Refusal) -> String {
+    let field = if refusal.field.is_empty() { String::new() } else { format!("{}: ", refusal.field) };
+    let fix = if refusal.fix.is_empty() { String::new() } else { format!("; {}", refusal.fix) };
+    format!("{field}{}{fix}", refusal.rule)
+}
