@@ -1,6 +1,22 @@
-//! PKCS#10 requests.
+//! PKCS#10 requests (RFC 2986): a public key and the proof that its private half is in the requester's hands.
+//!
+//! A parsed request shows its public key and nothing else: names, usages and a CA flag inside of it are wishes, and
+//! what a certificate says comes from elsewhere.
+
+use crate::algorithm::SignatureAlgorithm;
+use crate::asn1::{RequestInfo, Signed, decode_exact};
 use crate::key::{KeyError, PrivateKey, PublicKey};
 use crate::name::{DistinguishedName, NameError, SubjectAltNames};
+use crate::pem::{self, Label};
+use const_oid::db::rfc5280::ID_CE_SUBJECT_ALT_NAME;
+use const_oid::db::rfc5912::ID_EXTENSION_REQ;
+use der::asn1::{Any, AnyRef, BitStringRef, OctetString, SetOfVec};
+use der::{Decode, Encode};
+use x509_cert::attr::Attribute;
+use x509_cert::ext::Extension;
+
+/// The longest request that is read, in bytes: 256 KiB.
+pub const MAX_LEN: usize = 256 * 1024;
 
 /// Why a request is not made or not accepted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -14,6 +30,9 @@ pub enum CsrError {
     /// Not a well-formed request.
     #[error("request: {0}")]
     Malformed(&'static str),
+    /// A signature algorithm that is not accepted.
+    #[error("request: {0}")]
+    Signature(#[from] crate::algorithm::SignatureAlgorithmError),
     /// The self-signature is wrong: no proof of possession.
     #[error(
         "request: its signature was not made by its own key; sign it with the private key that belongs to it"
@@ -21,13 +40,27 @@ pub enum CsrError {
     NoProofOfPossession,
 }
 
-/// Builds a request: subject, an extension request for the SANs, and the proof of possession.
+/// Builds a request: subject, an extension request for the SANs when there are any, and the proof of possession.
+///
+/// Returns DER. Errors: a name that breaks a rule, or the library failed to sign.
 pub fn build(
-    _subject: &DistinguishedName,
-    _sans: &SubjectAltNames,
-    _key: &PrivateKey,
+    subject: &DistinguishedName,
+    sans: &SubjectAltNames,
+    key: &PrivateKey,
 ) -> Result<Vec<u8>, CsrError> {
-    Ok(Vec::new())
+    let subject = subject.to_der()?;
+    let encoding = |_| CsrError::Malformed("cannot be written as DER; ask for fewer or shorter names");
+    let info = encode_info(&subject, sans, key.public_key()).map_err(encoding)?;
+    let signature = key.sign(&info)?;
+    let encode = || -> der::Result<Vec<u8>> {
+        Signed {
+            content: AnyRef::from_der(&info)?,
+            algorithm: key.algorithm().signature_algorithm(),
+            signature: BitStringRef::from_bytes(&signature)?,
+        }
+        .to_der()
+    };
+    encode().map_err(encoding)
 }
 
 /// A request whose signature was checked; it shows the public key and nothing else.
@@ -37,12 +70,62 @@ pub struct Csr {
 }
 
 impl Csr {
-    /// Reads DER and checks the proof of possession.
-    pub fn parse(_der: &[u8]) -> Result<Self, CsrError> {
-        Err(CsrError::NoProofOfPossession)
+    /// Reads DER, all of it, and checks the proof of possession.
+    ///
+    /// Errors: `Malformed`, a key or signature algorithm that is not accepted, or `NoProofOfPossession`.
+    pub fn parse(der: &[u8]) -> Result<Self, CsrError> {
+        if der.len() > MAX_LEN {
+            return Err(CsrError::Malformed("longer than 256 KiB"));
+        }
+        let malformed = |_| CsrError::Malformed("not a DER PKCS#10 request");
+        let outer: Signed<'_> = decode_exact(der).map_err(malformed)?;
+        let info_der = outer.content.to_der().map_err(malformed)?;
+        let info: RequestInfo<'_> = decode_exact(&info_der).map_err(malformed)?;
+        if info.version != 0 {
+            return Err(CsrError::Malformed("its version is not 1"));
+        }
+        let spki = info.subject_public_key_info.to_der().map_err(malformed)?;
+        let public_key = PublicKey::from_spki_der(&spki)?;
+        let algorithm = SignatureAlgorithm::from_identifier(&outer.algorithm)?;
+        let signature = outer
+            .signature
+            .as_bytes()
+            .ok_or(CsrError::Malformed("its signature is no whole number of bytes"))?;
+        public_key.verify_with(algorithm, &info_der, signature).map_err(|_| CsrError::NoProofOfPossession)?;
+        Ok(Self { public_key })
     }
+
+    /// Reads PEM with exactly one `CERTIFICATE REQUEST`, then as [`Self::parse`].
+    pub fn from_pem(text: &[u8]) -> Result<Self, CsrError> {
+        let blocks = pem::read(text).map_err(|_| CsrError::Malformed("not a PEM request"))?;
+        match blocks.as_slice() {
+            [block] if block.label == Label::CertificateRequest => Self::parse(&block.der),
+            _ => Err(CsrError::Malformed("not exactly one PEM block CERTIFICATE REQUEST")),
+        }
+    }
+
     /// The key whose possession was proved.
     pub fn public_key(&self) -> &PublicKey {
         &self.public_key
     }
+}
+
+fn encode_info(subject: &[u8], sans: &SubjectAltNames, key: &PublicKey) -> der::Result<Vec<u8>> {
+    let mut attributes = SetOfVec::new();
+    if !sans.is_empty() {
+        let wanted = vec![Extension {
+            extn_id: ID_CE_SUBJECT_ALT_NAME,
+            critical: subject == [0x30, 0],
+            extn_value: OctetString::new(sans.to_general_names()?.to_der()?)?,
+        }];
+        let values = SetOfVec::from_iter([Any::encode_from(&wanted)?])?;
+        attributes.insert(Attribute { oid: ID_EXTENSION_REQ, values })?;
+    }
+    RequestInfo {
+        version: 0,
+        subject: AnyRef::from_der(subject)?,
+        subject_public_key_info: AnyRef::from_der(key.spki_der())?,
+        attributes: Some(attributes),
+    }
+    .to_der()
 }

@@ -1,11 +1,16 @@
-//! X.509 certificates.
+//! X.509 certificates: from a template to the bytes that get signed, to a certificate, and back.
+//!
+//! ```text
+//! Template --tbs_der--> TbsDer --(lint, record, sign elsewhere)--> assemble --> Certificate
+//! ```
+//! Owns the encoding (RFC 5280 section 4). Never signs, never decides whether a certificate may exist.
 
 mod parsed;
 mod serial;
 mod template;
 mod validity;
 
-pub use parsed::{Certificate, ParseError};
+pub use parsed::{Certificate, MAX_LEN, ParseError};
 pub use serial::{Serial, SerialError};
 pub use template::{AssembleError, CaProfile, TbsDer, Template, TemplateError, assemble};
 pub use validity::{Validity, ValidityError};

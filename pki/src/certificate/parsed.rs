@@ -1,108 +1,318 @@
-use super::{Serial, Validity};
-use crate::constraints::NameConstraints;
-use crate::key::{BadSignature, PublicKey};
-use crate::name::{DistinguishedName, SubjectAltNames};
-use crate::usage::Usages;
+//! Certificates read from DER.
+//!
+//! The reader is strict where a mistake could be a trap (DER only, version 3, one extension of each kind, keys on our
+//! list) and keeps what it does not know: other critical extensions are listed, and [`crate::chain`] refuses them.
 
-/// A certificate read from DER.
-#[derive(Debug, Clone, PartialEq, Eq)]
+use super::{Serial, Validity};
+use crate::algorithm::SignatureAlgorithm;
+use crate::asn1::{BasicConstraints, Signed, TbsCertificate, decode_exact};
+use crate::constraints::NameConstraints;
+use crate::key::{BadSignature, KeyError, PublicKey};
+use crate::name::{DistinguishedName, SubjectAltNames};
+use crate::pem::{self, Label};
+use crate::usage::{self, KeyUsage, Usages};
+use const_oid::ObjectIdentifier;
+use const_oid::db::rfc5280::{
+    ID_CE_AUTHORITY_KEY_IDENTIFIER, ID_CE_BASIC_CONSTRAINTS, ID_CE_EXT_KEY_USAGE, ID_CE_KEY_USAGE,
+    ID_CE_NAME_CONSTRAINTS, ID_CE_SUBJECT_ALT_NAME, ID_CE_SUBJECT_KEY_IDENTIFIER,
+};
+use der::asn1::{BitStringRef, OctetString};
+use der::{Decode, Encode};
+use std::collections::HashSet;
+use std::fmt;
+use x509_cert::ext::Extension;
+use x509_cert::ext::pkix::AuthorityKeyIdentifier;
+use x509_cert::ext::pkix::name::GeneralName;
+
+/// The longest certificate that is read, in bytes: 512 KiB.
+pub const MAX_LEN: usize = 512 * 1024;
+
+/// A certificate read from DER; nothing in it has been verified yet.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Certificate {
     der: Vec<u8>,
+    tbs: Vec<u8>,
+    signature_algorithm: SignatureAlgorithm,
+    signature: Vec<u8>,
     serial: Serial,
     subject: DistinguishedName,
+    unsupported_subject_attributes: usize,
     subject_der: Vec<u8>,
     issuer_der: Vec<u8>,
-    sans: SubjectAltNames,
     validity: Validity,
     public_key: PublicKey,
+    extensions: Extensions,
+}
+
+/// What the extensions say.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Extensions {
+    sans: SubjectAltNames,
+    unsupported_sans: usize,
     subject_key_identifier: Option<Vec<u8>>,
     authority_key_identifier: Option<Vec<u8>>,
     is_ca: bool,
     path_length: Option<u32>,
     usages: Usages,
+    unknown_extended_usages: usize,
     name_constraints: Option<NameConstraints>,
+    unhandled_critical: Vec<ObjectIdentifier>,
 }
 
 /// Why bytes are no certificate that we can work with.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("certificate: {0}")]
-pub struct ParseError(String);
+pub enum ParseError {
+    /// Not DER of a version 3 certificate, or a part is not what RFC 5280 demands.
+    #[error("certificate: {0}")]
+    Malformed(&'static str),
+    /// An extension whose value is not what RFC 5280 demands, or that is there twice.
+    #[error("certificate: extension {0} is malformed or there twice")]
+    Extension(ObjectIdentifier),
+    /// A signature algorithm that is not accepted.
+    #[error("certificate: {0}")]
+    Signature(#[from] crate::algorithm::SignatureAlgorithmError),
+    /// A public key that is not accepted.
+    #[error("certificate: {0}")]
+    Key(#[from] KeyError),
+}
 
 impl Certificate {
-    /// Reads DER, all of it.
-    pub fn from_der(_der: &[u8]) -> Result<Self, ParseError> {
-        Err(ParseError("not read yet".to_owned()))
+    /// Reads DER, all of it, at most [`MAX_LEN`]. Time is linear in the length. Errors: [`ParseError`].
+    pub fn from_der(der: &[u8]) -> Result<Self, ParseError> {
+        if der.len() > MAX_LEN {
+            return Err(ParseError::Malformed("longer than 512 KiB"));
+        }
+        let malformed = |_| ParseError::Malformed("not a DER X.509 certificate");
+        let outer: Signed<'_> = decode_exact(der).map_err(malformed)?;
+        let tbs_der = outer.content.to_der().map_err(malformed)?;
+        let tbs: TbsCertificate<'_> = decode_exact(&tbs_der).map_err(malformed)?;
+        if tbs.version != 2 {
+            return Err(ParseError::Malformed("its version is not 3"));
+        }
+        if tbs.signature != outer.algorithm {
+            return Err(ParseError::Malformed("its inner and outer signature algorithms differ"));
+        }
+        let issuer_der = tbs.issuer.to_der().map_err(malformed)?;
+        let subject_der = tbs.subject.to_der().map_err(malformed)?;
+        let bad_name = |_| ParseError::Malformed("its issuer or subject is no Name");
+        DistinguishedName::from_der_lossy(&issuer_der).map_err(bad_name)?;
+        let (subject, unsupported_subject_attributes) =
+            DistinguishedName::from_der_lossy(&subject_der).map_err(bad_name)?;
+        let spki = tbs.subject_public_key_info.to_der().map_err(malformed)?;
+        let signature = outer
+            .signature
+            .as_bytes()
+            .ok_or(ParseError::Malformed("its signature is no whole number of bytes"))?
+            .to_vec();
+        Ok(Self {
+            signature_algorithm: SignatureAlgorithm::from_identifier(&outer.algorithm)?,
+            signature,
+            serial: Serial::from_bytes(tbs.serial_number.as_bytes())
+                .map_err(|_| ParseError::Malformed("its serial number is not positive or over 20 bytes"))?,
+            subject,
+            unsupported_subject_attributes,
+            subject_der,
+            issuer_der,
+            validity: Validity::from_asn1(tbs.validity).map_err(|_| {
+                ParseError::Malformed("its validity ends before it begins or is out of range")
+            })?,
+            public_key: PublicKey::from_spki_der(&spki)?,
+            extensions: Extensions::read(tbs.extensions.as_deref().unwrap_or_default())?,
+            der: der.to_vec(),
+            tbs: tbs_der,
+        })
     }
+
+    /// Reads the first `CERTIFICATE` block of PEM text that holds only certificates.
+    pub fn from_pem(text: &[u8]) -> Result<Self, ParseError> {
+        let blocks =
+            pem::read_certificates(text).map_err(|_| ParseError::Malformed("not PEM certificates"))?;
+        blocks.first().map_or(Err(ParseError::Malformed("not PEM certificates")), |der| Self::from_der(der))
+    }
+
     /// DER as read.
     pub fn der(&self) -> &[u8] {
         &self.der
     }
-    /// DER of the signed part.
+
+    /// DER of the signed part, TBSCertificate.
     pub fn tbs_der(&self) -> &[u8] {
-        &self.der
+        &self.tbs
     }
+
     /// PEM with a trailing newline.
     pub fn to_pem(&self) -> String {
-        String::new()
+        pem::write(Label::Certificate, &self.der).to_string()
     }
+
     /// Serial number.
     pub fn serial(&self) -> &Serial {
         &self.serial
     }
-    /// Subject: the attributes that our type has fields for.
+
+    /// Subject: the attributes that our type has fields for. See [`Self::unsupported_subject_attributes`].
     pub fn subject(&self) -> &DistinguishedName {
         &self.subject
     }
+
+    /// How many attributes of the subject [`Self::subject`] leaves out.
+    pub fn unsupported_subject_attributes(&self) -> usize {
+        self.unsupported_subject_attributes
+    }
+
     /// Exact DER of the subject.
     pub fn subject_der(&self) -> &[u8] {
         &self.subject_der
     }
+
     /// Exact DER of the issuer.
     pub fn issuer_der(&self) -> &[u8] {
         &self.issuer_der
     }
-    /// Alternative names of the four kinds we know.
+
+    /// Alternative names of the four kinds we know. See [`Self::unsupported_sans`].
     pub fn sans(&self) -> &SubjectAltNames {
-        &self.sans
+        &self.extensions.sans
     }
+
+    /// How many alternative names [`Self::sans`] leaves out: of another kind, or not written as we demand.
+    pub fn unsupported_sans(&self) -> usize {
+        self.extensions.unsupported_sans
+    }
+
     /// Validity.
     pub fn validity(&self) -> Validity {
         self.validity
     }
+
     /// The subject's public key.
     pub fn public_key(&self) -> &PublicKey {
         &self.public_key
     }
-    /// SKI.
+
+    /// Subject key identifier.
     pub fn subject_key_identifier(&self) -> Option<&[u8]> {
-        self.subject_key_identifier.as_deref()
+        self.extensions.subject_key_identifier.as_deref()
     }
-    /// AKI.
+
+    /// Key identifier of the authority key identifier extension.
     pub fn authority_key_identifier(&self) -> Option<&[u8]> {
-        self.authority_key_identifier.as_deref()
+        self.extensions.authority_key_identifier.as_deref()
     }
+
     /// Basic constraints' cA.
     pub fn is_ca(&self) -> bool {
-        self.is_ca
+        self.extensions.is_ca
     }
+
     /// Basic constraints' pathLenConstraint.
     pub fn path_length(&self) -> Option<u32> {
-        self.path_length
+        self.extensions.path_length
     }
-    /// Usages.
+
+    /// Key usages and the extended key usages on our list.
     pub fn usages(&self) -> &Usages {
-        &self.usages
+        &self.extensions.usages
     }
-    /// Name constraints.
+
+    /// How many extended key usages [`Self::usages`] leaves out.
+    pub fn unknown_extended_usages(&self) -> usize {
+        self.extensions.unknown_extended_usages
+    }
+
+    /// Name constraints, if there are any and they are of kinds we know; else see
+    /// [`Self::unhandled_critical_extensions`].
     pub fn name_constraints(&self) -> Option<&NameConstraints> {
-        self.name_constraints.as_ref()
+        self.extensions.name_constraints.as_ref()
     }
-    /// Subject equals issuer and the signature verifies under its own key.
+
+    /// Critical extensions that this code cannot process; RFC 5280 section 4.2 demands to refuse such a certificate.
+    pub fn unhandled_critical_extensions(&self) -> &[ObjectIdentifier] {
+        &self.extensions.unhandled_critical
+    }
+
+    /// Whether subject equals issuer, byte for byte; RFC 5280 calls it self-issued.
+    pub fn is_self_issued(&self) -> bool {
+        self.subject_der == self.issuer_der
+    }
+
+    /// Whether it is self-issued and its signature verifies under its own key. Costs one verification.
     pub fn is_self_signed(&self) -> bool {
-        self.subject_der == self.issuer_der && self.verify_signed_by(&self.public_key).is_ok()
+        self.is_self_issued() && self.verify_signed_by(&self.public_key).is_ok()
     }
-    /// Checks the signature.
-    pub fn verify_signed_by(&self, _issuer: &PublicKey) -> Result<(), BadSignature> {
-        Err(BadSignature)
+
+    /// Checks the signature only. Errors: [`BadSignature`], also when the key is of another kind.
+    pub fn verify_signed_by(&self, issuer: &PublicKey) -> Result<(), BadSignature> {
+        issuer.verify_with(self.signature_algorithm, &self.tbs, &self.signature)
+    }
+}
+
+impl fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Certificate")
+            .field("serial", &self.serial)
+            .field("subject", &self.subject.to_string())
+            .field("validity", &self.validity)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Extensions {
+    fn read(list: &[Extension]) -> Result<Self, ParseError> {
+        let mut all = Self::default();
+        let mut seen = HashSet::new();
+        for extension in list {
+            let oid = extension.extn_id;
+            let malformed = |_| ParseError::Extension(oid);
+            if !seen.insert(oid) {
+                return Err(ParseError::Extension(oid));
+            }
+            let value = extension.extn_value.as_bytes();
+            match oid {
+                ID_CE_BASIC_CONSTRAINTS => {
+                    let basic: BasicConstraints = decode_exact(value).map_err(malformed)?;
+                    all.is_ca = basic.ca;
+                    all.path_length = basic.path_length;
+                }
+                ID_CE_KEY_USAGE => {
+                    let bits = BitStringRef::from_der(value).map_err(malformed)?;
+                    let set = bits.bits().zip(KeyUsage::ALL).filter_map(|(bit, usage)| bit.then_some(usage));
+                    all.usages.key = set.collect();
+                }
+                ID_CE_EXT_KEY_USAGE => {
+                    for purpose in Vec::<ObjectIdentifier>::from_der(value).map_err(malformed)? {
+                        match usage::ExtendedKeyUsage::from_oid(purpose) {
+                            Some(known) => {
+                                all.usages.extended.insert(known);
+                            }
+                            None => all.unknown_extended_usages += 1,
+                        }
+                    }
+                }
+                ID_CE_SUBJECT_ALT_NAME => {
+                    let names = Vec::<GeneralName>::from_der(value).map_err(malformed)?;
+                    (all.sans, all.unsupported_sans) = SubjectAltNames::from_general_names(&names);
+                }
+                ID_CE_SUBJECT_KEY_IDENTIFIER => {
+                    let identifier = OctetString::from_der(value).map_err(malformed)?;
+                    all.subject_key_identifier = Some(identifier.as_bytes().to_vec());
+                }
+                ID_CE_AUTHORITY_KEY_IDENTIFIER => {
+                    let identifier = AuthorityKeyIdentifier::from_der(value).map_err(malformed)?;
+                    all.authority_key_identifier = identifier.key_identifier.map(|id| id.as_bytes().to_vec());
+                }
+                ID_CE_NAME_CONSTRAINTS => match NameConstraints::from_der(value) {
+                    Ok(constraints) => all.name_constraints = Some(constraints),
+                    // Even when not marked: constraints that we cannot apply must not be skipped.
+                    Err(_) => all.unhandled_critical.push(oid),
+                },
+                other => {
+                    if extension.critical {
+                        all.unhandled_critical.push(other);
+                    }
+                }
+            }
+        }
+        Ok(all)
     }
 }

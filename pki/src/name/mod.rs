@@ -13,6 +13,7 @@ pub use distinguished::DistinguishedName;
 pub use dns::DnsName;
 pub use email::EmailAddress;
 pub use sans::SubjectAltNames;
+pub(crate) use sans::is_mapped;
 pub use uri::Uri;
 
 /// A name that breaks a rule: which field, which value, what the rule is and how to fix it.
