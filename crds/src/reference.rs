@@ -50,8 +50,8 @@ pub struct IssuerRef {
 }
 
 impl IssuerRef {
-    /// The group in force: the written one, else `keywright.dev`.
+    /// The group in force: the written one, else `keywright.dev`. An empty text counts as absent.
     pub fn group(&self) -> &str {
-        self.group.as_deref().unwrap_or(GROUP)
+        self.group.as_deref().filter(|group| !group.is_empty()).unwrap_or(GROUP)
     }
 }
