@@ -1,0 +1,13 @@
+//! Keywright from outside: what a person, a pipeline or an attacker of its processes sees.
+//!
+//! Nothing here knows the product's insides: objects go in as JSON, and what comes out is judged by openssl, by kubectl,
+//! by the API server's audit log and by signals to processes.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail like tests")]
+
+mod algorithms;
+mod cluster;
+mod example;
+mod foreign;
+mod interruptions;
+mod refusals;
+mod writes;
