@@ -3,7 +3,9 @@
 //! One section for each kind, one table for each object within it. What the page says is what `kubectl explain` says,
 //! and besides it the bounds and the rules that kube-apiserver enforces.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::iter;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
@@ -21,14 +23,18 @@ pub(crate) fn write(definitions: &[CustomResourceDefinition]) -> String {
         crate::VERSION,
         crate::GROUP,
     );
+    let mut described = Vec::new();
     for definition in definitions {
-        kind(&mut page, definition);
+        kind(&mut page, definition, &mut described);
     }
     page
 }
 
+/// An object that the page has described already, with its kind and path.
+type Described<'a> = Vec<(&'a str, String, &'a JSONSchemaProps)>;
+
 /// One kind.
-fn kind(page: &mut String, definition: &CustomResourceDefinition) {
+fn kind<'a>(page: &mut String, definition: &'a CustomResourceDefinition, described: &mut Described<'a>) {
     let spec = &definition.spec;
     let names = &spec.names;
     section(page, 2, &names.kind);
@@ -49,16 +55,27 @@ fn kind(page: &mut String, definition: &CustomResourceDefinition) {
         );
         for field in ["spec", "status"] {
             if let Some(schema) = schema.properties.as_ref().and_then(|fields| fields.get(field)) {
-                object(page, &names.kind, field, schema);
+                object(page, &names.kind, field, schema, described);
             }
         }
     }
 }
 
-/// One object: its rules, the table of its fields, then the objects within it.
-fn object(page: &mut String, kind: &str, path: &str, schema: &JSONSchemaProps) {
+/// One object: the table of its fields and what it is refused with, then the objects within it.
+fn object<'a>(
+    page: &mut String,
+    kind: &'a str,
+    path: &str,
+    schema: &'a JSONSchemaProps,
+    described: &mut Described<'a>,
+) {
     let Some(fields) = schema.properties.as_ref().filter(|fields| !fields.is_empty()) else { return };
     section(page, 3, &format!("{kind} `{path}`"));
+    if let Some((kind, path, _)) = described.iter().find(|(_, _, known)| *known == schema) {
+        line(page, &format!("The same as {kind} `{path}`."));
+        return;
+    }
+    described.push((kind, path.to_owned(), schema));
     if let Some(description) = &schema.description {
         line(page, &format!("{description}\n"));
     }
@@ -69,34 +86,35 @@ fn object(page: &mut String, kind: &str, path: &str, schema: &JSONSchemaProps) {
         let description = field.description.as_deref().unwrap_or_default();
         line(page, &format!("| `{name}` | {}{needed} | {} |", cell(&type_of(field)), cell(description)));
     }
-    let messages: Vec<&str> = fields
-        .values()
-        .flat_map(|field| std::iter::once(field).chain(item(field)))
-        .chain([schema])
-        .flat_map(messages)
-        .collect();
-    if !messages.is_empty() {
-        line(page, "\nRefused with:\n");
-        for message in messages {
-            line(page, &format!("- {message}"));
-        }
-    }
+    refusals(page, schema, fields);
     for (name, field) in fields {
-        object(page, kind, &format!("{path}.{name}"), field);
+        object(page, kind, &format!("{path}.{name}"), field, described);
         if let Some(item) = item(field) {
-            object(page, kind, &format!("{path}.{name}[]"), item);
+            object(page, kind, &format!("{path}.{name}[]"), item, described);
         }
     }
 }
 
-/// The messages of a schema's own rules, without those of objects within it.
+/// What kube-apiserver says to an object that breaks a rule; rules of the objects within stand with those.
+fn refusals(page: &mut String, schema: &JSONSchemaProps, fields: &BTreeMap<String, JSONSchemaProps>) {
+    let mut found: Vec<String> = messages(schema).map(str::to_owned).collect();
+    for (name, field) in fields {
+        for value in iter::once(field).chain(item(field)).filter(|value| value.properties.is_none()) {
+            found.extend(messages(value).map(|message| format!("`{name}`: {message}")));
+        }
+    }
+    if found.is_empty() {
+        return;
+    }
+    line(page, "\nRefused with:\n");
+    for message in found {
+        line(page, &format!("- {}", message.replace('*', "\\*")));
+    }
+}
+
+/// The messages of a schema's own rules.
 fn messages(schema: &JSONSchemaProps) -> impl Iterator<Item = &str> {
-    let rules = if schema.properties.is_some() && schema.x_kubernetes_validations.is_none() {
-        None
-    } else {
-        schema.x_kubernetes_validations.as_ref()
-    };
-    rules.into_iter().flatten().filter_map(|rule| rule.message.as_deref())
+    schema.x_kubernetes_validations.iter().flatten().filter_map(|rule| rule.message.as_deref())
 }
 
 /// What a list holds, or the values of a map.
@@ -123,14 +141,13 @@ fn type_of(schema: &JSONSchemaProps) -> String {
             .join(", ");
     }
     match (name, item(schema)) {
-        ("array", Some(item)) => {
-            format!("list of {}{}", type_of(item), bound(" (at most ", schema.max_items))
-        }
-        ("object", Some(value)) => {
-            format!("map of {}{}", type_of(value), bound(" (at most ", schema.max_properties))
-        }
+        ("array", Some(item)) => format!("list of {}{}", at_most(schema.max_items), type_of(item)),
+        ("object", Some(value)) => format!("map of {}{}", at_most(schema.max_properties), type_of(value)),
         ("string", _) if schema.format.as_deref() == Some("date-time") => "time".to_owned(),
-        ("string", _) => format!("string{}", bound(" (length at most ", schema.max_length)),
+        ("string", _) => match schema.max_length {
+            Some(most) => format!("string of at most {most} characters"),
+            None => "string".to_owned(),
+        },
         ("integer", _) => match (schema.minimum, schema.maximum) {
             (Some(low), Some(high)) => format!("integer ({low} to {high})"),
             (Some(low), None) => format!("integer (from {low})"),
@@ -141,9 +158,9 @@ fn type_of(schema: &JSONSchemaProps) -> String {
     }
 }
 
-/// A bound in brackets, when there is one.
-fn bound(words: &str, bound: Option<i64>) -> String {
-    bound.map(|bound| format!("{words}{bound})")).unwrap_or_default()
+/// A bound on the number of entries, when there is one.
+fn at_most(bound: Option<i64>) -> String {
+    bound.map(|bound| format!("at most {bound}: ")).unwrap_or_default()
 }
 
 /// A text for one cell of a table.

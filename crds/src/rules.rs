@@ -123,7 +123,7 @@ pub(crate) fn email_address() -> Rule {
 /// Well-formed durations.
 pub(crate) fn duration(field: &str) -> Rule {
     Rule::new(format!("self.matches({})", duration_literal())).message(&*format!(
-        "{field} must be a duration: write whole hours, minutes and seconds in this order, as in 2160h, 90m or 1h30m"
+        "{field} must be a length of time: write whole hours, minutes and seconds in this order, as in 2160h, 90m or 1h30m"
     ))
 }
 
