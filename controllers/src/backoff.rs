@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 const FIRST: Duration = Duration::from_secs(1);
-const MOST: Duration = Duration::from_secs(60);
+const MOST: Duration = Duration::from_mins(1);
 
 /// Failures in a row, by UID.
 #[derive(Debug, Default)]

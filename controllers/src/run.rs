@@ -84,4 +84,4 @@ fn after<K: Resource<DynamicType = ()>>(object: &K, error: &Error, ctx: &Context
 }
 
 /// The longest rest: even an object that is due in a year is looked at once a day, as clocks are set and events lost.
-pub const LONGEST_REST: Duration = Duration::from_secs(24 * 3600);
+pub const LONGEST_REST: Duration = Duration::from_hours(24);

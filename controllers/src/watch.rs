@@ -9,7 +9,7 @@ use keywright_crds::{AnyIssuer, Certificate, ClusterIssuer, Issuer, IssuerKind, 
 use kube::api::{Api, PartialObjectMeta};
 use kube::runtime::WatchStreamExt;
 use kube::runtime::reflector::{ObjectRef, store::Writer};
-use kube::runtime::watcher::{self, Event, metadata_watcher, watcher};
+use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Client, Resource, ResourceExt};
 use std::fmt::Debug;
 use std::future::Future;
@@ -48,7 +48,7 @@ async fn follow_certificates(
             Event::Delete(cert) => claimants_of(cert, caches, queues),
             // Objects of a list are in the store only when it is complete.
             Event::InitDone => {
-                everything(&writer, |cert| queues.certificates.push(ObjectRef::from_obj(cert)))
+                everything(&writer, |cert| queues.certificates.push(ObjectRef::from_obj(cert)));
             }
             Event::Init | Event::InitApply(_) => {}
         }
@@ -125,7 +125,7 @@ fn parent<I: AnyIssuer>(issuer: &I) -> Option<&IssuerRef> {
 /// Metadata of our own Secrets only: a cluster may hold any number of others.
 async fn follow_secrets(client: &Client, caches: &Caches, queues: &Queues) {
     let config = watcher::Config::default().labels(mark::CERTIFICATE_UID);
-    let events = metadata_watcher(Api::<Secret>::all(client.clone()), config).modify(lighten);
+    let events = watcher(Api::<PartialObjectMeta<Secret>>::all(client.clone()), config).modify(lighten);
     each(events, "Secret", |event| match &event {
         Event::Init => caches.forget_secrets(),
         Event::InitApply(secret) => caches.glimpse(secret),

@@ -8,15 +8,15 @@ use tracing_subscriber::EnvFilter;
 /// Keywright's operator: makes the certificates that resources of group keywright.dev describe.
 #[derive(Debug, Parser)]
 #[command(name = "keywright-operator", version, propagate_version = true)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     #[command(flatten)]
-    pub log: Log,
+    pub(crate) log: Log,
     #[command(subcommand)]
-    pub command: Command,
+    pub(crate) command: Command,
 }
 
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Run the controllers, as leader or standing by.
     ///
     /// The API server is taken from KUBECONFIG, else from the pod's ServiceAccount.
@@ -29,39 +29,39 @@ pub enum Command {
 }
 
 #[derive(Debug, Args)]
-pub struct Run {
+pub(crate) struct Run {
     /// Namespace of the operator's own objects: its leader lease.
     #[arg(long, default_value = "keywright-system", env = "KEYWRIGHT_NAMESPACE")]
-    pub namespace: String,
+    pub(crate) namespace: String,
     /// Name of this process among the operators that may lead; in a pod, the pod's name.
     ///
     /// No two processes with the same identity may run at one time. After a restart the same identity takes its lease
     /// over at once instead of waiting for it to expire.
     #[arg(long, env = "POD_NAME")]
-    pub identity: String,
+    pub(crate) identity: String,
     /// Where the signer listens, as in https://keywright-signer.keywright-system.svc:8443.
     #[arg(long, env = "KEYWRIGHT_SIGNER")]
-    pub signer: String,
+    pub(crate) signer: String,
     /// Folder with ca.crt, tls.crt, tls.key and peers.json: this process's identity and the signers it trusts.
     #[arg(long, default_value = "/var/run/keywright/tls")]
-    pub tls_dir: PathBuf,
-    /// Address of /healthz, /readyz and /metrics (plain HTTP).
+    pub(crate) tls_dir: PathBuf,
+    /// Address of /healthz and /readyz (plain HTTP).
     #[arg(long, default_value = "0.0.0.0:8080")]
-    pub health_listen: SocketAddr,
+    pub(crate) health_listen: SocketAddr,
     /// How many certificates are worked on at one time.
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub concurrency: u16,
+    pub(crate) concurrency: u16,
 }
 
 #[derive(Debug, Args)]
-pub struct Bootstrap {
+pub(crate) struct Bootstrap {
     /// Namespace in which the Secrets are made.
     #[arg(long, default_value = "keywright-system", env = "KEYWRIGHT_NAMESPACE")]
-    pub namespace: String,
+    pub(crate) namespace: String,
 }
 
 #[derive(Debug, Args)]
-pub struct Log {
+pub(crate) struct Log {
     /// What to log, as in info or keywright=debug,info.
     #[arg(long, global = true, default_value = "info", env = "KEYWRIGHT_LOG")]
     log: String,
@@ -80,7 +80,7 @@ enum Format {
 
 impl Log {
     /// Starts logging to standard error.
-    pub fn init(&self) {
+    pub(crate) fn init(&self) {
         let filter = EnvFilter::try_new(&self.log).unwrap_or_else(|_| EnvFilter::new("info"));
         let logger = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
         match self.log_format {

@@ -1,12 +1,12 @@
 //! The connection to the API server, with a user agent of our own.
 
-use http::header::{HeaderName, HeaderValue, USER_AGENT};
+use http::header::{HeaderValue, USER_AGENT};
 use kube::{Client, Config};
 use std::time::Duration;
 
 /// Why there is no connection. Trying again does not help before the configuration changes.
 #[derive(Debug, thiserror::Error)]
-pub enum NoClient {
+pub(crate) enum NoClient {
     /// Neither KUBECONFIG nor a pod's ServiceAccount gives a cluster.
     #[error("no cluster to talk to: set KUBECONFIG, or run in a pod with a ServiceAccount: {0}")]
     NoConfig(#[from] kube::config::InferConfigError),
@@ -18,11 +18,11 @@ pub enum NoClient {
 /// Connects as `agent`, such as `keywright-operator`; the version is added.
 ///
 /// No retries below the controllers: they back off themselves, per object, and know whether it helps.
-pub async fn connect(agent: &str) -> Result<Client, NoClient> {
+pub(crate) async fn connect(agent: &str) -> Result<Client, NoClient> {
     let mut config = Config::infer().await?;
     let agent = format!("{agent}/{}", env!("CARGO_PKG_VERSION"));
     if let Ok(agent) = HeaderValue::from_str(&agent) {
-        config.headers.push((HeaderName::from(USER_AGENT), agent));
+        config.headers.push((USER_AGENT, agent));
     }
     config.default_retry = false;
     config.connect_timeout = Some(Duration::from_secs(5));

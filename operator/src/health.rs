@@ -14,17 +14,17 @@ use tokio::net::TcpListener;
 
 /// Told by the wiring, read by the probe.
 #[derive(Debug, Clone, Default)]
-pub struct Readiness(Arc<AtomicBool>);
+pub(crate) struct Readiness(Arc<AtomicBool>);
 
 impl Readiness {
     /// From now on the probe succeeds, or fails.
-    pub fn set(&self, ready: bool) {
+    pub(crate) fn set(&self, ready: bool) {
         self.0.store(ready, Ordering::Release);
     }
 }
 
 /// Serves `/healthz` and `/readyz` until the process ends. Errors: the address is taken or not ours.
-pub async fn serve(address: SocketAddr, readiness: Readiness) -> Result<(), std::io::Error> {
+pub(crate) async fn serve(address: SocketAddr, readiness: Readiness) -> Result<(), std::io::Error> {
     let listener = TcpListener::bind(address).await?;
     let app = Router::new()
         .route("/healthz", get(|| async { "ok" }))

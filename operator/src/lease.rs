@@ -13,10 +13,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The name of the Lease object.
-pub const NAME: &str = "keywright-operator";
+pub(crate) const NAME: &str = "keywright-operator";
 
 /// The lease, held or wanted, by one process.
-pub struct LeaderLease {
+pub(crate) struct LeaderLease {
     api: Api<Lease>,
     me: String,
     clock: Arc<dyn Clock>,
@@ -24,14 +24,14 @@ pub struct LeaderLease {
 }
 
 /// Leadership as long as this is renewed; its token goes with every request to the signer.
-pub struct Held {
+pub(crate) struct Held {
     lease: LeaderLease,
     token: i32,
 }
 
 /// Why leadership ended. In each case the process has to end at once.
 #[derive(Debug, thiserror::Error)]
-pub enum Lost {
+pub(crate) enum Lost {
     /// Another process has taken the lease.
     #[error("another process took the leader lease; this one ends so that there is one leader")]
     Overtaken,
@@ -42,17 +42,19 @@ pub enum Lost {
 
 impl LeaderLease {
     /// `me`: unique among the processes that run at one time; the same one again after a restart takes over at once.
-    pub fn new(api: Api<Lease>, me: String, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(api: Api<Lease>, me: String, clock: Arc<dyn Clock>) -> Self {
         Self { api, me, clock, last: None }
     }
 
     /// Waits until this process leads.
-    pub async fn acquire(mut self) -> Held {
+    pub(crate) async fn acquire(mut self) -> Held {
         loop {
             match self.try_acquire().await {
                 Ok(Some(token)) => return Held { lease: self, token },
                 Ok(None) => {}
-                Err(error) => tracing::warn!(%error, "the leader lease cannot be read or taken; trying again"),
+                Err(error) => {
+                    tracing::warn!(%error, "the leader lease cannot be read or taken; trying again");
+                }
             }
             tokio::time::sleep(RETRY).await;
         }
@@ -75,7 +77,9 @@ impl LeaderLease {
         };
         let now = self.clock.monotonic();
         let since = match &self.last {
-            Some((before, since)) if before.metadata.resource_version == lease.metadata.resource_version => *since,
+            Some((before, since)) if before.metadata.resource_version == lease.metadata.resource_version => {
+                *since
+            }
             _ => now,
         };
         let spec = lease.spec.clone().unwrap_or_default();
@@ -131,16 +135,17 @@ impl LeaderLease {
 
 impl Held {
     /// The fencing token: `leaseTransitions` as this process wrote it.
-    pub fn token(&self) -> u64 {
+    pub(crate) fn token(&self) -> u64 {
         u64::try_from(self.token).unwrap_or(0)
     }
 
     /// Renews until leadership is lost, and says why.
-    pub async fn keep(&mut self) -> Lost {
+    pub(crate) async fn keep(&mut self) -> Lost {
         let mut renewed = self.lease.clock.monotonic();
         loop {
             tokio::time::sleep(RETRY).await;
-            let left = RENEW_DEADLINE.saturating_sub(self.lease.clock.monotonic().saturating_duration_since(renewed));
+            let left = RENEW_DEADLINE
+                .saturating_sub(self.lease.clock.monotonic().saturating_duration_since(renewed));
             let failure = match tokio::time::timeout(left, self.renew()).await {
                 Ok(Ok(true)) => {
                     renewed = self.lease.clock.monotonic();
@@ -170,7 +175,7 @@ impl Held {
     }
 
     /// Gives the lease back, so that the next leader need not wait for it to expire.
-    pub async fn release(mut self) {
+    pub(crate) async fn release(mut self) {
         let Some((mut lease, _)) = self.lease.last.take() else { return };
         if let Some(spec) = lease.spec.as_mut() {
             spec.holder_identity = None;

@@ -29,14 +29,14 @@ fn main() -> ExitCode {
     };
     let ended = runtime.block_on(async {
         match arguments.command {
-            Command::Run(options) => run::run(options).await,
-            Command::Bootstrap(options) => bootstrap::run(options).await,
+            Command::Run(options) => run::run(options).await.map_err(|e| e.to_string()),
+            Command::Bootstrap(options) => bootstrap::run(options).await.map_err(|e| e.to_string()),
         }
     });
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(error = %error, "ended");
+            tracing::error!(error, "ended");
             ExitCode::FAILURE
         }
     }

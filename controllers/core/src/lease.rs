@@ -49,13 +49,11 @@ pub fn decide(seen: Option<&Seen>, me: &str, held: Option<i32>) -> Step {
         return Step::Create { transitions: held.map_or(1, |count| count.saturating_add(1)) };
     };
     let next = seen.transitions.max(held.unwrap_or(0)).saturating_add(1);
+    let free = seen.holder == me || seen.holder.is_empty() || seen.unchanged_for > seen.duration;
     match held {
         Some(count) if seen.holder == me && seen.transitions == count => Step::Renew,
-        Some(_) => Step::StandBy,
-        None if seen.holder == me || seen.holder.is_empty() || seen.unchanged_for > seen.duration => {
-            Step::Take { transitions: next }
-        }
-        None => Step::StandBy,
+        None if free => Step::Take { transitions: next },
+        Some(_) | None => Step::StandBy,
     }
 }
 

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A certificate that was signed, and its key.
-pub struct Made {
+pub(super) struct Made {
     pub(super) effect: String,
     pub(super) step: u64,
     pub(super) key: PrivateKey,

@@ -18,13 +18,12 @@ use keywright_controllers_core::issuer::ready::{Outcome, published, status};
 use keywright_controllers_core::issuer::valid::ValidAuthority;
 use keywright_crds::AnyIssuer;
 use keywright_signer_protocol::v1alpha1::{EnsureAuthorityRequest, ObjectRef};
-use kube::ResourceExt;
 use kube::runtime::controller::Action;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// How often the signer is asked whether it still holds an authority.
-const RECHECK: Duration = Duration::from_secs(600);
+const RECHECK: Duration = Duration::from_mins(10);
 /// How long to wait for the echo of an own write before looking all the same.
 const ECHO: Duration = Duration::from_secs(5);
 

@@ -73,8 +73,8 @@ pub struct SpecProblem {
 
 impl SpecProblem {
     /// A problem of `field`.
-    pub fn new(field: impl Into<String>, problem: impl ToString) -> Self {
-        Self { field: field.into(), problem: problem.to_string() }
+    pub fn new(field: impl Into<String>, problem: impl std::fmt::Display) -> Self {
+        Self { field: field.into(), problem: format!("{problem}") }
     }
 }
 
