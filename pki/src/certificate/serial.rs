@@ -72,7 +72,7 @@ impl FromStr for Serial {
     type Err = SerialError;
 
     fn from_str(text: &str) -> Result<Self, SerialError> {
-        if text.len() % 2 != 0
+        if !text.len().is_multiple_of(2)
             || text.len() > 2 * Self::MAX_LEN
             || !text.bytes().all(|byte| byte.is_ascii_hexdigit())
         {

@@ -136,7 +136,7 @@ impl Subtrees {
                     all.dns_domains.push(DnsSubtree::from_certificate(text.as_ref()).ok()?);
                 }
                 GeneralName::IpAddress(octets) => {
-                    all.ip_ranges.push(IpSubtree::from_octets(octets.as_bytes())?)
+                    all.ip_ranges.push(IpSubtree::from_octets(octets.as_bytes())?);
                 }
                 GeneralName::Rfc822Name(text) => {
                     all.email_addresses.push(EmailSubtree::parse(text.as_ref()).ok()?);

@@ -144,10 +144,20 @@ impl DistinguishedName {
         Ok((name, unsupported))
     }
 
+    /// Whether a DER Name holds what name constraints would judge but [`Self::from_der_lossy`] leaves out: a common
+    /// name that is not the only one or not text, or an emailAddress.
+    pub(crate) fn has_judged_attributes(der: &[u8]) -> bool {
+        let Ok(parsed) = Name::from_der(der) else { return true };
+        let common_names: Vec<_> = parsed.iter().filter(|attribute| attribute.oid == rfc4519::CN).collect();
+        let is_plain = |value: &Any| text(value).is_some_and(|value| check(&COMMON_NAME, &value).is_ok());
+        let judged = common_names.len() > 1 || common_names.iter().any(|one| !is_plain(&one.value));
+        judged || parsed.iter().any(|attribute| attribute.oid == const_oid::db::rfc3280::EMAIL_ADDRESS)
+    }
+
     fn take(&mut self, attribute: &AttributeTypeAndValue) -> bool {
         let Some(value) = text(&attribute.value) else { return false };
         let known = Self::types().into_iter().find(|known| known.oid == attribute.oid);
-        if !known.is_some_and(|known| check(&known, &value).is_ok()) {
+        if known.is_none_or(|known| check(&known, &value).is_err()) {
             return false;
         }
         let list = match attribute.oid {
