@@ -158,7 +158,7 @@ fn check_algorithm(algorithm: KeyAlgorithm) {
         child.leaf(&leaf_key, &["digital signature", "key encipherment", "server auth", "client auth"]);
 
     assert_eq!(
-        chain::verify(&leaf, &[child.certificate.clone()], &root.certificate, day("2030-01-01")),
+        chain::verify(&leaf, std::slice::from_ref(&child.certificate), &root.certificate, day("2030-01-01")),
         Ok(())
     );
     assert!(root.certificate.is_self_signed() && !leaf.is_self_signed());

@@ -1,4 +1,8 @@
-//! Key pairs and public keys, over aws-lc.
+//! Key pairs and public keys, over aws-lc: the one place that touches the cryptographic library.
+//!
+//! Owns reading and writing keys (PKCS#8, PKCS#1, SEC1, SubjectPublicKeyInfo), signing and verifying. A private key lives
+//! in memory of aws-lc, which wipes what it frees; buffers here are wiped when dropped. Never asks for randomness itself:
+//! aws-lc's own generator makes keys and nonces.
 
 mod private;
 mod public;
@@ -33,3 +37,6 @@ pub enum KeyError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the signature does not verify under this public key")]
 pub struct BadSignature;
+
+#[cfg(test)]
+mod tests;
