@@ -14,6 +14,7 @@ pub mod certificate;
 pub mod context;
 pub mod error;
 pub mod events;
+pub mod fair;
 pub mod issuer;
 pub mod own_writes;
 pub mod publish;

@@ -2,6 +2,7 @@
 
 use crate::context::Context;
 use crate::error::{Error, Retry};
+use crate::fair::Gate;
 use crate::queue::Queue;
 use crate::{certificate, issuer};
 use futures::StreamExt;
@@ -34,7 +35,7 @@ async fn drive<K, F>(
     queue: &Queue<K>,
     concurrency: u16,
     ctx: &Arc<Context>,
-    reconcile: impl Fn(Arc<K>, Arc<Context>) -> F,
+    reconcile: impl Fn(Arc<K>, Arc<Context>) -> F + Copy + Send + 'static,
 ) where
     K: Resource<DynamicType = ()> + Clone + Debug + Send + Sync + 'static,
     F: Future<Output = Result<Action, Error>> + Send + 'static,
@@ -44,13 +45,27 @@ async fn drive<K, F>(
         queue.push(ObjectRef::from_obj(object.as_ref()));
     }
     let kind = K::kind(&());
+    let gate = Arc::new(Gate::new(concurrency));
+    let fresh = store.clone();
     applier(
-        |object, ctx| Box::pin(on_any_core(reconcile(object, ctx))),
+        |object: Arc<K>, ctx| {
+            let tenant = object.meta().namespace.clone().unwrap_or_default();
+            let (gate, store) = (Arc::clone(&gate), fresh.clone());
+            Box::pin(async move {
+                let _place = gate.enter(&tenant).await;
+                // While it waited at the gate the object may have changed, or gone.
+                match store.get(&ObjectRef::from_obj(object.as_ref())) {
+                    Some(object) => on_any_core(reconcile(object, ctx)).await,
+                    None => Ok(Action::await_change()),
+                }
+            })
+        },
         |object, error, ctx| after(object.as_ref(), error, &ctx),
         Arc::clone(ctx),
         store.clone(),
         wanted.map(Ok::<_, Infallible>),
-        Config::default().concurrency(concurrency),
+        // Unbounded: the gate bounds it, and lets the tenants take turns.
+        Config::default(),
     )
     .for_each(|looked| {
         if let Err(error) = looked {
