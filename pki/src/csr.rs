@@ -129,3 +129,74 @@ fn encode_info(subject: &[u8], sans: &SubjectAltNames, key: &PublicKey) -> der::
     }
     .to_der()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::algorithm::KeyAlgorithm;
+    use std::process::Command;
+
+    fn request() -> (PrivateKey, Vec<u8>) {
+        let key = PrivateKey::generate(KeyAlgorithm::EcdsaP256).unwrap();
+        let none: [&str; 0] = [];
+        let sans = SubjectAltNames::parse(&["a.example"], &none, &none, &none).unwrap();
+        let der = build(&DistinguishedName::with_common_name("web").unwrap(), &sans, &key).unwrap();
+        (key, der)
+    }
+
+    #[test]
+    fn a_request_proves_possession_of_its_key() {
+        let (key, der) = request();
+        assert_eq!(Csr::parse(&der).unwrap().public_key(), key.public_key());
+        let pem = pem::write(Label::CertificateRequest, &der);
+        assert_eq!(Csr::from_pem(pem.as_bytes()).unwrap().public_key(), key.public_key());
+        assert!(Csr::from_pem(pem.repeat(2).as_bytes()).is_err());
+        assert!(Csr::from_pem(pem::write(Label::Certificate, &der).as_bytes()).is_err());
+    }
+
+    #[test]
+    fn another_key_in_a_signed_request_proves_nothing() {
+        let (key, der) = request();
+        let other = PrivateKey::generate(KeyAlgorithm::EcdsaP256).unwrap();
+        let (mine, theirs) = (key.public_key().spki_der(), other.public_key().spki_der());
+        let at = der.windows(mine.len()).position(|window| window == mine).unwrap();
+        let swapped = [&der[..at], theirs, &der[at + mine.len()..]].concat();
+        assert_eq!(Csr::parse(&swapped), Err(CsrError::NoProofOfPossession));
+    }
+
+    #[test]
+    fn a_changed_name_or_trailing_bytes_are_refused() {
+        let (_, der) = request();
+        let at = der.windows(3).position(|window| window == b"web").unwrap();
+        let mut changed = der.clone();
+        changed[at] = b'x';
+        assert_eq!(Csr::parse(&changed), Err(CsrError::NoProofOfPossession));
+        let mut trailing = der.clone();
+        trailing.push(0);
+        assert!(matches!(Csr::parse(&trailing), Err(CsrError::Malformed(_))));
+        assert!(matches!(Csr::parse(&vec![0; MAX_LEN + 1]), Err(CsrError::Malformed(_))));
+        assert!(matches!(Csr::parse(&[]), Err(CsrError::Malformed(_))));
+    }
+
+    #[test]
+    fn requests_of_openssl_are_read_with_other_digests_and_wishes_and_weak_ones_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = folder.path().join("key.pem");
+        let key = key.to_str().unwrap();
+        let make = |new_key: &[&str], options: &[&str]| {
+            let base = ["req", "-new", "-nodes", "-keyout", key, "-subj", "/CN=x"];
+            let output = Command::new("openssl").args(base).args(new_key).args(options).output();
+            Csr::from_pem(&output.expect("openssl is needed for this test").stdout)
+        };
+        let rsa = ["-newkey", "rsa:4096"];
+        assert_eq!(make(&rsa, &["-sha256"]).unwrap().public_key().algorithm(), KeyAlgorithm::Rsa4096);
+        let p384 = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-384"];
+        assert_eq!(make(&p384, &["-sha512"]).unwrap().public_key().algorithm(), KeyAlgorithm::EcdsaP384);
+        let wishes = ["-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=keyCertSign"];
+        assert_eq!(make(&p384, &wishes).unwrap().public_key().algorithm(), KeyAlgorithm::EcdsaP384);
+        assert!(matches!(make(&rsa, &["-sha1"]), Err(CsrError::Signature(_))));
+        assert!(matches!(make(&["-newkey", "rsa:1024"], &[]), Err(CsrError::Key(_))));
+        let pss = ["-sigopt", "rsa_padding_mode:pss"];
+        assert!(matches!(make(&["-newkey", "rsa:2048"], &pss), Err(CsrError::Signature(_))));
+    }
+}

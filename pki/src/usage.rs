@@ -125,6 +125,16 @@ impl Usages {
         Self { key: BTreeSet::from([KeyUsage::CertSign, KeyUsage::CrlSign]), extended: BTreeSet::new() }
     }
 
+    /// What an authority's certificate says when these usages were asked for: those that its key can do, and
+    /// certificate and CRL signing.
+    #[must_use]
+    pub fn for_authority(&self, algorithm: KeyAlgorithm) -> Self {
+        let mut all = Self::authority();
+        all.key.extend(self.key.iter().copied().filter(|usage| usage.fits(algorithm)));
+        all.extended.clone_from(&self.extended);
+        all
+    }
+
     /// Reads the names of a spec; an empty list gives [`Self::default_for_leaf`].
     ///
     /// Errors: [`UnknownUsage`], naming `usages[i]` and all names that exist.
@@ -330,6 +340,16 @@ mod tests {
         for (asked, algorithm, expected) in table {
             assert_eq!(Usages::parse(asked).unwrap().for_leaf(algorithm).names(), expected);
         }
+    }
+
+    #[test]
+    fn an_authority_always_signs_certificates_and_crls() {
+        let asked = Usages::parse(&["key encipherment", "ocsp signing"]).unwrap();
+        assert_eq!(
+            asked.for_authority(KeyAlgorithm::EcdsaP256).names(),
+            ["cert sign", "crl sign", "ocsp signing"]
+        );
+        assert_eq!(Usages::default().for_authority(KeyAlgorithm::MlDsa65), Usages::authority());
     }
 
     #[test]

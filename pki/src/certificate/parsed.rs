@@ -316,3 +316,120 @@ impl Extensions {
         Ok(all)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::algorithm::KeyAlgorithm;
+    use crate::certificate::{Template, assemble};
+    use crate::key::PrivateKey;
+    use der::asn1::AnyRef;
+
+    fn certificate() -> (PrivateKey, Certificate) {
+        let key = PrivateKey::generate(KeyAlgorithm::Ed25519).unwrap();
+        let subject = DistinguishedName::with_common_name("Test").unwrap();
+        let template = Template {
+            serial: Serial::from_random([1; 20]),
+            issuer_name: subject.to_der().unwrap(),
+            subject,
+            sans: SubjectAltNames::default(),
+            public_key: key.public_key().clone(),
+            authority_key_identifier: None,
+            validity: Validity::new(
+                "2025-01-01T00:00:00Z".parse().unwrap(),
+                "2055-01-01T00:00:00Z".parse().unwrap(),
+            )
+            .unwrap(),
+            usages: Usages::parse(&["digital signature"]).unwrap(),
+            ca: None,
+            crl_distribution_points: vec![],
+            ocsp_servers: vec![],
+            issuing_certificate_urls: vec![],
+        };
+        let tbs = template.tbs_der(key.algorithm()).unwrap();
+        let certificate = assemble(&tbs, &key.sign(tbs.as_bytes()).unwrap()).unwrap();
+        (key, certificate)
+    }
+
+    /// What reading says after an edit of the signed part.
+    fn read(edit: impl FnOnce(&mut TbsCertificate<'_>)) -> Result<Certificate, ParseError> {
+        let (_, certificate) = certificate();
+        let mut tbs = TbsCertificate::from_der(certificate.tbs_der()).unwrap();
+        edit(&mut tbs);
+        let tbs = tbs.to_der().unwrap();
+        let algorithm = KeyAlgorithm::Ed25519.signature_algorithm();
+        let signature = BitStringRef::from_bytes(&certificate.signature).unwrap();
+        let content = AnyRef::from_der(&tbs).unwrap();
+        Certificate::from_der(&Signed { content, algorithm, signature }.to_der().unwrap())
+    }
+
+    fn push(tbs: &mut TbsCertificate<'_>, oid: &str, critical: bool, value: &[u8]) {
+        let extn_id = ObjectIdentifier::new(oid).unwrap();
+        let extn_value = OctetString::new(value).unwrap();
+        tbs.extensions.as_mut().unwrap().push(Extension { extn_id, critical, extn_value });
+    }
+
+    #[test]
+    fn what_was_put_in_comes_out() {
+        let (key, certificate) = certificate();
+        assert_eq!(certificate.serial(), &Serial::from_random([1; 20]));
+        assert_eq!(certificate.subject().to_string(), "CN=Test");
+        assert_eq!(certificate.public_key(), key.public_key());
+        assert_eq!(certificate.subject_key_identifier(), Some(&key.public_key().key_identifier()[..]));
+        assert_eq!(certificate.authority_key_identifier(), None);
+        assert_eq!(certificate.usages().names(), ["digital signature"]);
+        assert!(!certificate.is_ca() && certificate.is_self_signed());
+        assert_eq!(Certificate::from_pem(certificate.to_pem().as_bytes()).unwrap(), certificate);
+    }
+
+    #[test]
+    fn a_change_of_any_byte_is_seen() {
+        let (key, certificate) = certificate();
+        for at in 0..certificate.der().len() {
+            let mut changed = certificate.der().to_vec();
+            changed[at] ^= 1;
+            if let Ok(read) = Certificate::from_der(&changed) {
+                assert!(read.verify_signed_by(key.public_key()).is_err(), "byte {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn traps_are_refused() {
+        assert!(read(|_| {}).is_ok());
+        assert!(matches!(read(|tbs| tbs.version = 0), Err(ParseError::Malformed(_))));
+        assert!(matches!(
+            read(|tbs| tbs.signature = KeyAlgorithm::EcdsaP256.signature_algorithm()),
+            Err(ParseError::Malformed(_))
+        ));
+        let twice = read(|tbs| push(tbs, "2.5.29.19", true, &[0x30, 0]));
+        assert_eq!(twice, Err(ParseError::Extension(ID_CE_BASIC_CONSTRAINTS)));
+        for (oid, value) in [
+            ("2.5.29.17", &b"rubbish"[..]),
+            ("2.5.29.37", b"rubbish"),
+            ("2.5.29.35", b"rubbish"),
+            ("2.5.29.35", b"\x30\x02\x80"),
+        ] {
+            assert!(
+                matches!(read(|tbs| push(tbs, oid, false, value)), Err(ParseError::Extension(_))),
+                "{oid}"
+            );
+        }
+        assert!(matches!(Certificate::from_der(&vec![0x30; MAX_LEN + 1]), Err(ParseError::Malformed(_))));
+    }
+
+    #[test]
+    fn what_is_not_known_is_kept_in_sight() {
+        // An empty extended key usage crashed a server of others once; it says nothing.
+        assert!(read(|tbs| push(tbs, "2.5.29.37", false, &[0x30, 0])).unwrap().usages().extended.is_empty());
+        let unknown = read(|tbs| push(tbs, "1.3.6.1.4.1.32473.1", true, &[5, 0])).unwrap();
+        assert_eq!(unknown.unhandled_critical_extensions().len(), 1);
+        let harmless = read(|tbs| push(tbs, "1.3.6.1.4.1.32473.1", false, &[5, 0])).unwrap();
+        assert!(harmless.unhandled_critical_extensions().is_empty());
+        let directory = b"\x30\x08\xa0\x06\x30\x04\xa4\x02\x30\x00";
+        let constraints = read(|tbs| push(tbs, "2.5.29.30", false, directory)).unwrap();
+        assert_eq!(constraints.unhandled_critical_extensions(), [ID_CE_NAME_CONSTRAINTS]);
+        let other_name = read(|tbs| push(tbs, "2.5.29.17", false, b"\x30\x09\x82\x01a\x82\x04a_.b")).unwrap();
+        assert_eq!((other_name.sans().dns.len(), other_name.unsupported_sans()), (1, 1));
+    }
+}

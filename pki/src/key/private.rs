@@ -170,11 +170,7 @@ impl PrivateKey {
             }
             Pair::Ed25519(pair) => Ok(pair.try_sign(message).map_err(failed)?.as_ref().to_vec()),
             Pair::Rsa(pair) => {
-                let padding: &'static dyn signature::RsaEncoding = match self.algorithm() {
-                    KeyAlgorithm::Rsa4096 => &signature::RSA_PKCS1_SHA512,
-                    KeyAlgorithm::Rsa3072 => &signature::RSA_PKCS1_SHA384,
-                    _ => &signature::RSA_PKCS1_SHA256,
-                };
+                let padding = rsa_padding(self.algorithm()).ok_or_else(|| self.cannot("sign"))?;
                 let mut out = vec![0; pair.public_modulus_len()];
                 pair.sign_digest(padding, &digest(self.digest(), message), &mut out).map_err(failed)?;
                 Ok(out)
@@ -254,6 +250,22 @@ impl Kind {
             KeyAlgorithm::MlDsa65 => Self::MlDsa(&signature::ML_DSA_65_SIGNING),
             KeyAlgorithm::MlDsa87 => Self::MlDsa(&signature::ML_DSA_87_SIGNING),
         }
+    }
+}
+
+/// PKCS#1 v1.5 with the digest of the key's size.
+fn rsa_padding(algorithm: KeyAlgorithm) -> Option<&'static dyn signature::RsaEncoding> {
+    match algorithm {
+        KeyAlgorithm::Rsa2048 => Some(&signature::RSA_PKCS1_SHA256),
+        KeyAlgorithm::Rsa3072 => Some(&signature::RSA_PKCS1_SHA384),
+        KeyAlgorithm::Rsa4096 => Some(&signature::RSA_PKCS1_SHA512),
+        KeyAlgorithm::EcdsaP256
+        | KeyAlgorithm::EcdsaP384
+        | KeyAlgorithm::EcdsaP521
+        | KeyAlgorithm::Ed25519
+        | KeyAlgorithm::MlDsa44
+        | KeyAlgorithm::MlDsa65
+        | KeyAlgorithm::MlDsa87 => None,
     }
 }
 

@@ -184,6 +184,7 @@ fn verifier(key: KeyAlgorithm, algorithm: SignatureAlgorithm) -> Option<&'static
         (K::MlDsa44, S::MlDsa44) => &signature::ML_DSA_44,
         (K::MlDsa65, S::MlDsa65) => &signature::ML_DSA_65,
         (K::MlDsa87, S::MlDsa87) => &signature::ML_DSA_87,
+        // Every other pair is a signature that a key of this kind cannot have made.
         _ => return None,
     })
 }

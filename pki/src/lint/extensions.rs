@@ -10,8 +10,8 @@ use der::asn1::{BitStringRef, OctetString};
 use der::{Decode, Encode};
 use std::collections::{BTreeSet, HashSet};
 use x509_cert::ext::Extension;
-use x509_cert::ext::pkix::AuthorityKeyIdentifier;
 use x509_cert::ext::pkix::name::GeneralName;
+use x509_cert::ext::pkix::{AuthorityInfoAccessSyntax, AuthorityKeyIdentifier, CrlDistributionPoints};
 
 /// What each extension that we issue must be marked as.
 const CRITICALITY: [(ObjectIdentifier, &str, bool); 8] = [
@@ -32,6 +32,7 @@ pub(super) fn lint(tbs: &TbsCertificate<'_>, key: Option<&PublicKey>, report: &m
     let once = list.iter().all(|extension| seen.insert(extension.extn_id));
     report.require(once, "extension-once", "extensions", "hold one kind of extension twice", "RFC 5280 4.2");
     lint_criticality(list, report);
+    lint_encoding(list, report);
     let ca = lint_basic_constraints(list, report);
     let usages = lint_key_usage(list, key, report);
     lint_authority(list, &usages, ca, report);
@@ -64,6 +65,37 @@ fn lint_criticality(list: &[Extension], report: &mut Report) {
             ),
         }
     }
+}
+
+/// Each value is what writing it again gives; for those that no other rule reads, that it can be read at all.
+fn lint_encoding(list: &[Extension], report: &mut Report) {
+    for extension in list {
+        let value = extension.extn_value.as_bytes();
+        let canonical = match extension.extn_id {
+            oid::ID_CE_BASIC_CONSTRAINTS => is_canonical::<BasicConstraints>(value),
+            oid::ID_CE_KEY_USAGE => is_canonical::<BitStringRef<'_>>(value),
+            oid::ID_CE_EXT_KEY_USAGE => is_canonical::<Vec<ObjectIdentifier>>(value),
+            oid::ID_CE_SUBJECT_ALT_NAME => is_canonical::<Vec<GeneralName>>(value),
+            oid::ID_CE_NAME_CONSTRAINTS => is_canonical::<x509_cert::ext::pkix::NameConstraints>(value),
+            oid::ID_CE_SUBJECT_KEY_IDENTIFIER => is_canonical::<OctetString>(value),
+            oid::ID_CE_AUTHORITY_KEY_IDENTIFIER => is_canonical::<AuthorityKeyIdentifier>(value),
+            oid::ID_CE_CRL_DISTRIBUTION_POINTS => decode_exact::<CrlDistributionPoints>(value).is_ok(),
+            oid::ID_PE_AUTHORITY_INFO_ACCESS => decode_exact::<AuthorityInfoAccessSyntax>(value).is_ok(),
+            _ => true,
+        };
+        report.require(
+            canonical,
+            "extension-canonical",
+            "extensions",
+            &format!("hold {} in another form than DER gives it", extension.extn_id),
+            "RFC 5280 4.1",
+        );
+    }
+}
+
+/// Unreadable values are left to the rule of their extension.
+fn is_canonical<'a, T: Decode<'a, Error = der::Error> + Encode>(value: &'a [u8]) -> bool {
+    T::from_der(value).is_err() || decode_exact::<T>(value).is_ok()
 }
 
 /// The path length when it is an authority.

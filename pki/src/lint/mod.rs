@@ -6,8 +6,9 @@
 mod extensions;
 
 use crate::algorithm::SignatureAlgorithm;
-use crate::asn1::TbsCertificate;
+use crate::asn1::{Signed, TbsCertificate, decode_exact};
 use crate::key::PublicKey;
+use crate::name::DistinguishedName;
 use der::{Decode, Encode};
 use x509_cert::name::Name;
 use x509_cert::time::Time;
@@ -92,7 +93,6 @@ pub fn lint(tbs_der: &[u8]) -> Vec<Finding> {
 /// Findings on a whole DER certificate: those of [`lint`] on its signed part, and whether the signature algorithm outside
 /// is the one inside.
 pub fn lint_certificate(der: &[u8]) -> Vec<Finding> {
-    use crate::asn1::{Signed, decode_exact};
     let mut report = Report::default();
     let parts =
         decode_exact::<Signed<'_>>(der).ok().and_then(|outer| Some((outer.content.to_der().ok()?, outer)));
@@ -152,20 +152,20 @@ fn lint_signature(tbs: &TbsCertificate<'_>, report: &mut Report) {
 }
 
 fn lint_names(tbs: &TbsCertificate<'_>, report: &mut Report) {
-    let issuer = tbs.issuer.to_der().ok().and_then(|der| Name::from_der(&der).ok());
+    let issuer = tbs.issuer.to_der().unwrap_or_default();
     report.require(
-        issuer.as_ref().is_some_and(|name| name.iter().next().is_some()),
+        decode_exact::<Name>(&issuer).is_ok_and(|name| name.iter().next().is_some()),
         "issuer-present",
         "issuer",
-        "is no Name or is empty",
+        "is no DER Name or is empty",
         "RFC 5280 4.1.2.4",
     );
-    let subject = tbs.subject.to_der().ok().map(|der| crate::name::DistinguishedName::from_der(&der));
+    let subject = tbs.subject.to_der().unwrap_or_default();
     report.require(
-        matches!(subject, Some(Ok(_))),
+        decode_exact::<Name>(&subject).is_ok() && DistinguishedName::from_der(&subject).is_ok(),
         "subject-attributes",
         "subject",
-        "is no Name, or has attributes that are unknown, doubled, too long or of wrong characters",
+        "is no DER Name, or has attributes that are unknown, doubled, too long or of wrong characters",
         "RFC 5280 4.1.2.6, A.1",
     );
 }

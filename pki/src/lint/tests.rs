@@ -245,6 +245,18 @@ fn key_identifiers_are_there_and_made_from_the_key() {
 }
 
 #[test]
+fn extensions_are_der_inside() {
+    // cA FALSE written out, though it is the default.
+    assert_eq!(
+        rules(false, |tbs| set(tbs, oid::ID_CE_BASIC_CONSTRAINTS, &[0x30, 3, 1, 1, 0])),
+        ["extension-canonical", "basic-constraints-readable"]
+    );
+    for kind in [oid::ID_CE_CRL_DISTRIBUTION_POINTS, oid::ID_PE_AUTHORITY_INFO_ACCESS] {
+        assert_eq!(rules(false, |tbs| set(tbs, kind, b"rubbish")), ["extension-canonical"]);
+    }
+}
+
+#[test]
 fn a_key_that_is_not_accepted_is_found() {
     let spki = b"\x30\x08\x30\x03\x06\x01\x2a\x03\x01\x00";
     let found = rules(false, |tbs| tbs.subject_public_key_info = AnyRef::from_der(spki).unwrap());
