@@ -1,8 +1,8 @@
 use super::*;
 use crate::algorithm::SignatureAlgorithm;
 use crate::pem::{self, Label};
-use der::Encode;
 use der::asn1::{AnyRef, BitStringRef, OctetStringRef, UintRef};
+use der::{Decode, Encode};
 use pkcs8::PrivateKeyInfoRef;
 use std::process::Command;
 
@@ -181,6 +181,72 @@ fn public_keys_with_a_trap_are_refused() {
         ("trailing bytes", trailing),
     ] {
         assert!(PublicKey::from_spki_der(&der).is_err(), "{name}");
+    }
+}
+
+#[test]
+fn ecdsa_signatures_have_one_form_and_no_trivial_values() {
+    let key = PrivateKey::generate(KeyAlgorithm::EcdsaP256).unwrap();
+    let signature = key.sign(b"message").unwrap();
+    let numbers = Vec::<UintRef<'_>>::from_der(&signature).unwrap();
+    let (r, s) = (numbers[0].as_bytes(), numbers[1].as_bytes());
+    let pair =
+        |r: &[u8], s: &[u8]| vec![UintRef::new(r).unwrap(), UintRef::new(s).unwrap()].to_der().unwrap();
+    let order = b"\xff\xff\xff\xff\x00\x00\x00\x00\xff\xff\xff\xff\xff\xff\xff\xff\xbc\xe6\xfa\xad\xa7\x17\x9e\x84\xf3\xb9\xca\xc2\xfc\x63\x25\x51";
+    let body = signature.get(2..).unwrap();
+    let length = u8::try_from(body.len()).unwrap();
+    let first_len = usize::from(signature[3]);
+    let mut padded = vec![0x30, length + 1, 2, signature[3] + 1, 0];
+    padded.extend_from_slice(&signature[4..]);
+    let negative =
+        [&[0x30, length, 2, signature[3], 0xff], &signature[5..4 + first_len], &signature[4 + first_len..]]
+            .concat();
+    assert_eq!(pair(r, s), signature);
+    for (name, forged) in [
+        ("r zero", pair(&[0], s)),
+        ("s zero", pair(r, &[0])),
+        ("both zero", pair(&[0], &[0])),
+        ("r one", pair(&[1], s)),
+        ("r the order", pair(order, s)),
+        ("s the order", pair(r, order)),
+        ("swapped", pair(s, r)),
+        ("trailing byte", [&signature[..], &[0]].concat()),
+        ("trailing byte inside", [&[0x30, length + 1], body, &[0]].concat()),
+        ("long form length", [&[0x30, 0x81, length], body].concat()),
+        ("indefinite length", [&[0x30, 0x80], body, &[0, 0]].concat()),
+        ("padded r", padded),
+        ("negative r", negative),
+        ("r alone", pair(r, s)[..4 + first_len].to_vec()),
+        ("plain octets", [r, s].concat()),
+    ] {
+        assert_eq!(key.public_key().verify(b"message", &forged), Err(BadSignature), "{name}");
+    }
+}
+
+#[test]
+fn ed25519_signatures_cannot_be_changed_into_another_valid_one() {
+    const ORDER: [u8; 32] = *b"\xed\xd3\xf5\x5c\x1a\x63\x12\x58\xd6\x9c\xf7\xa2\xde\xf9\xde\x14\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x10";
+    let key = PrivateKey::generate(KeyAlgorithm::Ed25519).unwrap();
+    let mut signature = key.sign(b"message").unwrap();
+    let mut carry = 0_u16;
+    for (byte, order) in signature[32..].iter_mut().zip(ORDER) {
+        let sum = u16::from(*byte) + u16::from(order) + carry;
+        carry = sum >> 8;
+        *byte = sum.to_le_bytes()[0];
+    }
+    assert_eq!(key.public_key().verify(b"message", &signature), Err(BadSignature));
+}
+
+#[test]
+fn rsa_signatures_of_trivial_value_or_other_length_are_refused() {
+    let key = PrivateKey::generate(KeyAlgorithm::Rsa2048).unwrap();
+    let signature = key.sign(b"message").unwrap();
+    let mut one = vec![0; 256];
+    one[255] = 1;
+    for forged in
+        [vec![0; 256], one, vec![0xff; 256], [&[0], &signature[..]].concat(), signature[..255].to_vec()]
+    {
+        assert_eq!(key.public_key().verify(b"message", &forged), Err(BadSignature));
     }
 }
 
