@@ -50,7 +50,9 @@ fn main() -> Result<(), Box<dyn Error>> {
             measure(|| PrivateKey::from_pkcs8_der(&pkcs8).is_ok()),
         ];
         print!("{:<12}", algorithm.name());
-        row.iter().for_each(|micros| print!("{micros:>9.1}"));
+        for micros in row {
+            print!("{micros:>9.1}");
+        }
         println!();
     }
     Ok(())
