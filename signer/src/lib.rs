@@ -1,1 +1,29 @@
 //! The isolated process that holds the keys.
+//!
+//! ```text
+//! transport (TLS 1.3, pins) -> service (who may ask) -> parse (what is asked) -> engine (one turn at a time)
+//!   engine: history, judge, path (Linted -> Recorded -> Signed -> Released) -> ledger (one durable commit)
+//!   behind it: log (C2SP tlog-tiles, for others to verify)          at rest: seal (AES-256-GCM under a KEK)
+//! ```
+//! Owns the keys, their constraints and the log. Never sees a Secret of a tenant, never talks to a cluster, and never
+//! signs bytes that it did not build itself.
+
+mod algorithm;
+pub mod authority;
+pub mod cli;
+pub mod constraints;
+pub mod engine;
+pub mod health;
+pub mod history;
+pub mod ids;
+pub mod judge;
+pub mod ledger;
+pub mod log;
+pub mod parse;
+pub mod path;
+pub mod refusal;
+pub mod run;
+pub mod seal;
+pub mod service;
+pub mod store;
+pub mod transport;

@@ -1,0 +1,230 @@
+//! The engine: one thread that decides and commits, a few that sign, and the order between them.
+//!
+//! ```text
+//! jobs --> turn: authorised requests are judged, intents gathered -+
+//!      \-> turn: finished signatures gathered --------------------+-> one durable commit -> recorded -> signing threads
+//!                                                                   \-> released, refused, repeated -> answers
+//! ```
+//! Everything that waits together is committed together (group commit); while the disk works the signing threads do too.
+//! Of two requests for one object the second waits until the first has its outcome. When the disk or the log fails, every
+//! waiting request is told so, nothing is signed, and the state folder is opened again before the next try.
+
+mod scene;
+mod turn;
+
+use crate::authority::Keyring;
+use crate::ids::{RequestId, Uid};
+use crate::parse::{ValidEnsure, ValidIssue};
+use crate::path::{Failed, Recorded, Signed};
+use crate::refusal::Refusal;
+use crate::seal::Kek;
+use crate::store::{Store, StoreError};
+use keywright_ambient::{Clock, Entropy};
+use keywright_pki::key::PrivateKey;
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::thread::JoinHandle;
+use tokio::sync::oneshot;
+
+/// A credential on its way out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The certificate, DER.
+    pub certificate: Vec<u8>,
+    /// Certificates above it, DER, issuer first, root last.
+    pub parents: Vec<Vec<u8>>,
+    /// Step that the certificate was made for.
+    pub step: u64,
+    /// Index of the signature's entry.
+    pub log_index: u64,
+    /// It is the stored answer to an earlier request.
+    pub repeated: bool,
+    /// This request made the key.
+    pub created: bool,
+}
+
+/// Where an answer goes.
+pub type Reply = oneshot::Sender<Result<Answer, Refusal>>;
+
+/// A refusal that was decided before the engine saw the request, to be logged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// Why.
+    pub refusal: Refusal,
+    /// Who asked.
+    pub caller: String,
+    /// For what.
+    pub operation: &'static str,
+    /// For which object, where that was readable.
+    pub id: Option<RequestId>,
+    /// Of which authority, where that was readable.
+    pub authority: Option<Uid>,
+}
+
+/// What the engine is asked to do.
+enum Job {
+    Issue(Box<Asked<ValidIssue>>),
+    Ensure(Box<Asked<ValidEnsure>>),
+    Refuse(Box<(Refused, Reply)>),
+    Outcome(u64, Result<Box<Signed>, Box<Failed>>),
+    Stop,
+}
+
+/// A request that was authorised and parsed.
+struct Asked<T> {
+    ask: T,
+    caller: String,
+    /// A fresh key, for a new authority.
+    key: Option<PrivateKey>,
+    reply: Reply,
+}
+
+/// What the engine shows of itself.
+#[derive(Debug, Clone, Default)]
+pub struct Status {
+    /// Whether it can sign: log verified, disk writable at the last commit.
+    pub ready: bool,
+    /// Why not, if it cannot.
+    pub problem: String,
+    /// Number of log entries.
+    pub log_size: u64,
+    /// Number of authorities.
+    pub authorities: u64,
+    /// Highest fencing token seen.
+    pub fencing: u64,
+    /// The log's verifier key.
+    pub verifier: String,
+}
+
+/// What the engine is made of.
+pub struct Parts {
+    /// The state folder.
+    pub state: PathBuf,
+    /// The key-encryption key.
+    pub kek: Arc<Kek>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+    /// Number of signing threads, at least one.
+    pub signers: usize,
+}
+
+#[derive(Default)]
+struct Shared {
+    status: RwLock<Status>,
+    keyring: RwLock<Arc<Keyring>>,
+}
+
+impl Shared {
+    fn keyring(&self) -> Arc<Keyring> {
+        Arc::clone(&self.keyring.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn set_keyring(&self, keyring: Keyring) {
+        *self.keyring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keyring);
+    }
+}
+
+/// A handle on a running engine. Dropping the last one finishes what is under way and ends it.
+pub struct Engine {
+    jobs: Sender<Job>,
+    shared: Arc<Shared>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Engine {
+    /// Opens the state folder and starts the threads.
+    ///
+    /// Errors: the state folder cannot be used; nothing runs then.
+    pub fn start(parts: Parts) -> Result<Self, StoreError> {
+        let now = turn::seconds(&*parts.clock);
+        let (store, keyring) = Store::open(&parts.state, &parts.kek, &*parts.entropy, now)?;
+        let shared = Arc::new(Shared::default());
+        shared.set_keyring(keyring);
+        let (jobs, queue) = channel();
+        let (to_sign, recorded) = channel();
+        let recorded = Arc::new(Mutex::new(recorded));
+        let no_thread = |source| StoreError::Io { path: parts.state.clone(), source };
+        let mut threads = Vec::new();
+        for n in 0..parts.signers.max(1) {
+            let (recorded, jobs) = (Arc::clone(&recorded), jobs.clone());
+            let thread = std::thread::Builder::new().name(format!("sign-{n}"));
+            threads.push(thread.spawn(move || sign(&recorded, &jobs)).map_err(no_thread)?);
+        }
+        let state = parts.state.clone();
+        let writer = turn::Writer::new(parts, Arc::clone(&shared), store, to_sign);
+        let thread = std::thread::Builder::new().name("writer".into());
+        let writer = thread.spawn(move || writer.run(&queue));
+        threads.push(writer.map_err(|source| StoreError::Io { path: state, source })?);
+        Ok(Self { jobs, shared, threads: Mutex::new(threads) })
+    }
+
+    /// How it is.
+    pub fn status(&self) -> Status {
+        self.shared.status.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether an authority of this name exists.
+    pub fn knows(&self, uid: &Uid) -> bool {
+        self.shared.keyring().get(uid).is_some()
+    }
+
+    /// Asks for a leaf.
+    pub async fn issue(&self, ask: ValidIssue, caller: String) -> Result<Answer, Refusal> {
+        let (reply, answer) = oneshot::channel();
+        self.post(Job::Issue(Box::new(Asked { ask, caller, key: None, reply })), answer).await
+    }
+
+    /// Asks for an authority; `key` is a fresh one, needed when the authority is new.
+    pub async fn ensure(&self, ask: ValidEnsure, key: Option<PrivateKey>, caller: String) -> Result<Answer, Refusal> {
+        let (reply, answer) = oneshot::channel();
+        self.post(Job::Ensure(Box::new(Asked { ask, caller, key, reply })), answer).await
+    }
+
+    /// Logs a refusal that was decided elsewhere; returns it, or that the log cannot be written.
+    pub async fn refuse(&self, refused: Refused) -> Refusal {
+        let (reply, answer) = oneshot::channel();
+        match self.post(Job::Refuse(Box::new((refused, reply))), answer).await {
+            Err(refusal) => refusal,
+            Ok(_) => Refusal::internal("a refusal was answered with a certificate"),
+        }
+    }
+
+    async fn post(&self, job: Job, answer: oneshot::Receiver<Result<Answer, Refusal>>) -> Result<Answer, Refusal> {
+        let stopping = || Refusal::unavailable("the signer is stopping");
+        self.jobs.send(job).map_err(|_| stopping())?;
+        answer.await.unwrap_or_else(|_| Err(stopping()))
+    }
+
+    /// Finishes what is under way, publishes the log, and ends all threads. Blocks.
+    pub fn stop(&self) {
+        // Fails only when the writer is gone already.
+        let _ = self.jobs.send(Job::Stop);
+        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for thread in threads {
+            if thread.join().is_err() {
+                tracing::error!("an engine thread ended by a panic");
+            }
+        }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// A signing thread: uses keys on recorded intents until the writer ends.
+fn sign(recorded: &Mutex<Receiver<(u64, Recorded)>>, jobs: &Sender<Job>) {
+    loop {
+        let next = recorded.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok((generation, recorded)) = next else { return };
+        let outcome = recorded.sign().map(Box::new);
+        if jobs.send(Job::Outcome(generation, outcome)).is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,317 @@
+//! What one turn looks at, and the judgement of each request within it.
+
+use super::{Answer, Refused, Reply};
+use crate::authority::{Authority, Birth, Keyring, certificates_of};
+use crate::constraints::KeyConstraints;
+use crate::history::{Ask, Past, judge as judge_history};
+use crate::ids::{RequestId, Uid};
+use crate::judge;
+use crate::ledger::{RequestRow, View};
+use crate::log::entry::Kind;
+use crate::parse::{ValidEnsure, ValidIssue};
+use crate::path::{Linted, Purpose, Turn};
+use crate::refusal::{Reason, Refusal};
+use crate::seal::Kek;
+use aws_lc_rs::digest::{SHA256, digest};
+use keywright_ambient::Entropy;
+use keywright_pki::certificate::Serial;
+use keywright_pki::key::PrivateKey;
+use prost::Message as _;
+use std::sync::Arc;
+
+/// What becomes of a request within its turn.
+pub(super) enum Course {
+    /// It waits for its signature.
+    Sign {
+        /// What is to be signed.
+        linted: Box<Linted>,
+        /// Certificates above it.
+        parents: Vec<Vec<u8>>,
+        /// This request made the key.
+        created: bool,
+    },
+    /// It is answered when the turn is committed.
+    Answer(Answer),
+}
+
+/// All that a turn reads, and all that it gathers.
+pub(super) struct Scene<'a> {
+    pub(super) turn: Turn,
+    pub(super) view: View,
+    pub(super) now: u64,
+    /// Highest fencing token, those of this turn included.
+    pub(super) fencing: u64,
+    pub(super) keyring: Arc<Keyring>,
+    pub(super) kek: &'a Kek,
+    pub(super) entropy: &'a dyn Entropy,
+    /// Answers that wait for the commit only.
+    pub(super) answers: Vec<(Reply, Result<Answer, Refusal>)>,
+    /// Authorities made or tightened.
+    pub(super) changed: Vec<Arc<Authority>>,
+    /// Tickets and requests whose intent is in this turn.
+    pub(super) pending: Vec<(u64, RequestId)>,
+    /// Tickets and requests whose outcome is in this turn; the text tells a failure.
+    pub(super) settled: Vec<(u64, RequestId, Option<&'static str>)>,
+}
+
+impl Scene<'_> {
+    fn now_signed(&self) -> i64 {
+        i64::try_from(self.now).unwrap_or(i64::MAX)
+    }
+
+    /// Notes a refusal in the log; it is answered with the commit.
+    pub(super) fn refuse(&mut self, refused: Refused, reply: Reply) {
+        let Refused { refusal, caller, operation, id, authority } = refused;
+        tracing::info!(
+            operation,
+            caller,
+            reason = refusal.reason.as_str_name(),
+            field = refusal.field,
+            "request refused"
+        );
+        let mut entry = self
+            .turn
+            .entry(Kind::Refusal)
+            .with("caller", caller)
+            .with("operation", operation)
+            .with("reason", refusal.reason.as_str_name())
+            .with("field", short(&refusal.field));
+        if let Some(id) = id {
+            entry = entry.with("uid", id.uid.to_string()).with("step", id.step);
+        }
+        if let Some(uid) = authority {
+            entry = entry.with("authority", uid.to_string());
+        }
+        let refusal = match self.turn.enter(&entry) {
+            Ok(_) => refusal,
+            Err(too_long) => too_long,
+        };
+        self.answers.push((reply, Err(refusal)));
+    }
+
+    fn fence(&mut self, token: u64) -> Result<(), Refusal> {
+        if token < self.fencing {
+            return Err(Refusal::new(
+                Reason::StaleFencingToken,
+                "fencingToken",
+                format!("a newer leader has been seen (token {}, this request has {token})", self.fencing),
+                "stop: another replica leads. If the Lease was deleted and counts from zero again, stop the signer and run `keywright-signer fencing reset`",
+            ));
+        }
+        if token > self.fencing {
+            self.fencing = token;
+            self.turn.fence(token);
+        }
+        Ok(())
+    }
+
+    fn serial(&self) -> Result<Serial, Refusal> {
+        let mut bytes = [0; 20];
+        self.entropy.fill(&mut bytes).map_err(|error| Refusal::unavailable(&error.to_string()))?;
+        Ok(Serial::from_random(bytes))
+    }
+
+    fn salt(&self) -> Result<[u8; 16], Refusal> {
+        let mut salt = [0; 16];
+        self.entropy.fill(&mut salt).map_err(|error| Refusal::unavailable(&error.to_string()))?;
+        Ok(salt)
+    }
+
+    fn past(&self, id: &RequestId, ask: &Ask<'_>) -> Result<Past, Refusal> {
+        let history = self.view.history(id).map_err(|error| Refusal::unavailable(&error.to_string()))?;
+        judge_history(&history, ask, self.now_signed())
+    }
+
+    fn supersede(&mut self, id: &RequestId, past: &Past) -> Result<(), Refusal> {
+        if let Past::Instead { serial, why } = past {
+            let entry = self
+                .turn
+                .entry(Kind::Superseded)
+                .with("uid", id.uid.to_string())
+                .with("step", id.step)
+                .with("serial", hex::encode(serial))
+                .with("why", *why);
+            self.turn.enter(&entry)?;
+        }
+        Ok(())
+    }
+
+    /// A leaf: fencing, authority, past, constraints, lint, in this order.
+    pub(super) fn issue(&mut self, ask: ValidIssue, caller: &str, ticket: u64) -> Result<Course, Refusal> {
+        self.fence(ask.fencing)?;
+        let line = self.keyring.line("authorityUid", ask.authority)?;
+        let Some(authority) = line.first() else {
+            return Err(Refusal::internal("a line of authorities is never empty"));
+        };
+        let past = self.past(
+            &ask.id,
+            &Ask {
+                step: ask.id.step,
+                spki: &ask.public_key.spki_sha256(),
+                effect: &ask.effect,
+                authority_spki: &authority.key.public_key().spki_sha256(),
+            },
+        )?;
+        if let Past::Again(row) = past {
+            return Ok(Course::Answer(again(row, ask.id, certificates_of(&line))));
+        }
+        let template = judge::leaf(&ask, &line, self.serial()?, self.now_signed())?;
+        let purpose = Purpose {
+            ticket,
+            id: ask.id,
+            authority: authority.uid,
+            issuer: Arc::clone(&authority.key),
+            subject_authority: None,
+            effect: ask.effect,
+            caller: caller.to_owned(),
+            fencing: ask.fencing,
+            salt: self.salt()?,
+            plain: ask.plain,
+        };
+        let linted = Box::new(Linted::lint(&template, purpose, self.now)?);
+        self.supersede(&ask.id, &past)?;
+        Ok(Course::Sign { linted, parents: certificates_of(&line), created: false })
+    }
+
+    /// An authority: made, tightened, renewed or only looked up.
+    pub(super) fn ensure(
+        &mut self,
+        ask: ValidEnsure,
+        key: Option<PrivateKey>,
+        caller: &str,
+        ticket: u64,
+    ) -> Result<Course, Refusal> {
+        self.fence(ask.fencing)?;
+        let line = match ask.parent {
+            None => Vec::new(),
+            Some(parent) => self.keyring.line("parentUid", parent)?,
+        };
+        let known = self.keyring.get(&ask.id.uid).map(Arc::clone);
+        let (authority, event) = match &known {
+            Some(authority) => {
+                immutable(authority, &ask)?;
+                let asked = match line.first() {
+                    None => KeyConstraints::parse(ask.constraints.clone())?,
+                    Some(parent) => KeyConstraints::inherit(ask.constraints.clone(), &parent.constraints)?,
+                };
+                match authority.constraints.tighten(asked)? {
+                    None => (Arc::clone(authority), None),
+                    Some(to) => {
+                        (Arc::new(authority.tightened(to, self.kek, self.entropy)?), Some("tightened"))
+                    }
+                }
+            }
+            None => {
+                let constraints = judge::may_be_born(&ask, &line, self.now_signed())?;
+                let Some(key) = key.filter(|key| key.algorithm() == ask.algorithm) else {
+                    return Err(Refusal::internal("a new authority came without a fresh key of its kind"));
+                };
+                let birth = Birth {
+                    uid: ask.id.uid,
+                    subject: ask.subject_wire.clone(),
+                    parent: ask.parent,
+                    constraints,
+                    key,
+                };
+                (Arc::new(Authority::new(birth, self.kek, self.entropy)?), Some("created"))
+            }
+        };
+        let public_key = authority.key.public_key();
+        let (signer, issuer) = match line.first() {
+            Some(parent) => (parent.uid, Arc::clone(&parent.key)),
+            None => (authority.uid, Arc::clone(&authority.key)),
+        };
+        let past = self.past(
+            &ask.id,
+            &Ask {
+                step: ask.id.step,
+                spki: &public_key.spki_sha256(),
+                effect: &ask.effect,
+                authority_spki: &issuer.public_key().spki_sha256(),
+            },
+        )?;
+        let parents = certificates_of(&line);
+        let course = if let Past::Again(row) = past {
+            Course::Answer(again(row, ask.id, parents))
+        } else {
+            let template = judge::authority(
+                &ask,
+                &authority.constraints,
+                public_key,
+                &line,
+                self.serial()?,
+                self.now_signed(),
+            )?;
+            let purpose = Purpose {
+                ticket,
+                id: ask.id,
+                authority: signer,
+                issuer,
+                subject_authority: Some(Arc::clone(&authority)),
+                effect: ask.effect,
+                caller: caller.to_owned(),
+                fencing: ask.fencing,
+                salt: self.salt()?,
+                plain: ask.plain,
+            };
+            let linted = Box::new(Linted::lint(&template, purpose, self.now)?);
+            self.supersede(&ask.id, &past)?;
+            Course::Sign { linted, parents, created: known.is_none() }
+        };
+        if let Some(event) = event {
+            self.key_event(&authority, event, caller)?;
+        }
+        Ok(course)
+    }
+
+    fn key_event(&mut self, authority: &Arc<Authority>, event: &'static str, caller: &str) -> Result<(), Refusal> {
+        let constraints = digest(&SHA256, &authority.constraints.wire().encode_to_vec());
+        let entry = self
+            .turn
+            .entry(Kind::Key)
+            .with("authority", authority.uid.to_string())
+            .with("event", event)
+            .with("algorithm", authority.algorithm.name())
+            .with("purpose", "x509-authority")
+            .with("spki", hex::encode(authority.key.public_key().spki_sha256()))
+            .with("constraints", hex::encode(constraints))
+            .with("caller", caller);
+        self.turn.enter(&entry)?;
+        self.turn.store(authority);
+        self.changed.push(Arc::clone(authority));
+        Ok(())
+    }
+}
+
+/// At most 100 characters of a field's name: it may come from the asker.
+fn short(field: &str) -> String {
+    field.chars().take(100).collect()
+}
+
+fn again(row: RequestRow, id: RequestId, parents: Vec<Vec<u8>>) -> Answer {
+    Answer {
+        certificate: row.certificate,
+        parents,
+        step: id.step,
+        log_index: row.log_index,
+        repeated: true,
+        created: false,
+    }
+}
+
+fn immutable(authority: &Authority, ask: &ValidEnsure) -> Result<(), Refusal> {
+    let differs = |field: &str, what: String| {
+        let rule = format!("is fixed when the key is made: {what}");
+        Err(Refusal::new(Reason::Immutable, field, rule, "put it back, or make a new authority"))
+    };
+    if authority.row().subject != ask.subject_wire {
+        return differs("subject", "the authority's is another".into());
+    }
+    if authority.algorithm != ask.algorithm {
+        return differs("privateKey.algorithm", format!("the key is {}", authority.algorithm.name()));
+    }
+    if authority.parent != ask.parent {
+        return differs("issuerRef", authority.parent.map_or("it is a root".into(), |uid: Uid| format!("its parent is {uid}")));
+    }
+    Ok(())
+}

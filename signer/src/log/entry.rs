@@ -1,0 +1,162 @@
+//! What the log's entries say, and their one encoding.
+//!
+//! An entry is a JSON object in UTF-8: keys sorted, no whitespace, values are strings, unsigned integers, booleans or
+//! arrays of strings; never a float, never null. Instants are seconds since the Unix epoch; hashes and serials are lower
+//! case hexadecimal; UIDs are RFC 4122 text. `v` is the version of this encoding, 1. The log never holds a name of a
+//! person or machine: subject and alternative names enter as `names`, a SHA-256 over a random salt and the plain fields,
+//! which are kept beside the log and can be erased without breaking a proof.
+//!
+//! | `kind` | written | besides `at`, `kind`, `v` |
+//! |---|---|---|
+//! | `key` | when a key is made, tightened or changes state | `authority`, `event`, `algorithm`, `purpose`, `spki`, `constraints`, `caller` |
+//! | `intent` | durably before a signature is made | `authority`, `uid`, `step`, `caller`, `fencing`, `serial`, `spki`, `notBefore`, `notAfter`, `usages`, `isCa`, `tbs`, `names`, `object` |
+//! | `superseded` | before a second certificate of one request | `uid`, `step`, `serial`, `why` |
+//! | `signature` | when the certificate exists, before it leaves | `intent` (index), `serial`, `certificate` |
+//! | `abandoned` | an intent that came to nothing | `intent` (index), `serial`, `why` |
+//! | `refusal` | a request that was refused | `caller`, `operation`, `reason`, `field`, and `uid`, `step`, `authority` where known |
+//! | `fencing-reset` | by hand, offline | `from` |
+
+use aws_lc_rs::digest::{Context, SHA256};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// Version of the encoding.
+const VERSION: u64 = 1;
+/// Longest entry that a bundle can hold (16-bit length, c2sp.org/tlog-tiles).
+pub const MAX_LEN: usize = 65_535;
+
+/// A value in an entry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Value {
+    /// Text.
+    Text(String),
+    /// An unsigned integer.
+    Number(u64),
+    /// Yes or no.
+    Flag(bool),
+    /// A list of texts.
+    List(Vec<String>),
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+impl From<u64> for Value {
+    fn from(number: u64) -> Self {
+        Self::Number(number)
+    }
+}
+impl From<bool> for Value {
+    fn from(flag: bool) -> Self {
+        Self::Flag(flag)
+    }
+}
+
+/// Which event an entry tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A key was made, tightened or changed state.
+    Key,
+    /// A signature is about to be made.
+    Intent,
+    /// An earlier certificate of the same request counts no longer.
+    Superseded,
+    /// A signature was made.
+    Signature,
+    /// An intent came to nothing.
+    Abandoned,
+    /// A request was refused.
+    Refusal,
+    /// The highest fencing token was forgotten, by hand.
+    FencingReset,
+}
+
+impl Kind {
+    /// As in the entry.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Key => "key",
+            Self::Intent => "intent",
+            Self::Superseded => "superseded",
+            Self::Signature => "signature",
+            Self::Abandoned => "abandoned",
+            Self::Refusal => "refusal",
+            Self::FencingReset => "fencing-reset",
+        }
+    }
+}
+
+/// One entry on its way into the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry(BTreeMap<&'static str, Value>);
+
+impl Entry {
+    /// An entry of this kind at this instant (seconds since the Unix epoch).
+    pub fn new(kind: Kind, at: u64) -> Self {
+        let fields = [("at", at.into()), ("kind", kind.name().into()), ("v", VERSION.into())];
+        Self(BTreeMap::from(fields))
+    }
+
+    /// With one more field; empty texts are left out.
+    #[must_use]
+    pub fn with(mut self, key: &'static str, value: impl Into<Value>) -> Self {
+        let value = value.into();
+        if value != Value::Text(String::new()) {
+            self.0.insert(key, value);
+        }
+        self
+    }
+
+    /// The canonical encoding. `None` when it would be longer than [`MAX_LEN`].
+    pub fn encode(&self) -> Option<Vec<u8>> {
+        serde_json::to_vec(&self.0).ok().filter(|bytes| bytes.len() <= MAX_LEN)
+    }
+}
+
+/// The commitment to plain fields: SHA-256 over the 16-byte salt and the length-prefixed fields.
+pub fn commit(salt: &[u8; 16], fields: &[String]) -> String {
+    let mut context = Context::new(&SHA256);
+    context.update(salt);
+    for field in fields {
+        context.update(&(field.len() as u64).to_be_bytes());
+        context.update(field.as_bytes());
+    }
+    hex::encode(context.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_encoding_is_sorted_and_tight() {
+        let entry = Entry::new(Kind::Signature, 1_900_000_000)
+            .with("serial", "40aa")
+            .with("intent", 7)
+            .with("certificate", "")
+            .with("usages", Value::List(vec!["server auth".into()]));
+        let wanted =
+            r#"{"at":1900000000,"intent":7,"kind":"signature","serial":"40aa","usages":["server auth"],"v":1}"#;
+        assert_eq!(entry.encode(), Some(wanted.as_bytes().to_vec()));
+    }
+
+    #[test]
+    fn an_entry_too_long_for_a_bundle_is_not_encoded() {
+        assert_eq!(Entry::new(Kind::Refusal, 0).with("field", "x".repeat(MAX_LEN)).encode(), None);
+    }
+
+    #[test]
+    fn the_commitment_depends_on_salt_and_on_where_fields_end() {
+        let fields = |list: &[&str]| list.iter().map(|&s| s.to_owned()).collect::<Vec<_>>();
+        assert_ne!(commit(&[0; 16], &fields(&["ab", "c"])), commit(&[0; 16], &fields(&["a", "bc"])));
+        assert_ne!(commit(&[0; 16], &fields(&["ab"])), commit(&[1; 16], &fields(&["ab"])));
+    }
+}

@@ -1,0 +1,253 @@
+//! Requests from the wire -> requests that are right in themselves. What depends on the authority is judged later.
+//!
+//! Runs after the caller was authorised and before anything else; total, and linear in the size of its input.
+
+use crate::algorithm;
+use crate::ids::{RequestId, Uid};
+use crate::refusal::{Reason, Refusal};
+use aws_lc_rs::digest::{SHA256, digest};
+use keywright_pki::algorithm::KeyAlgorithm;
+use keywright_pki::csr::{Csr, CsrError};
+use keywright_pki::key::PublicKey;
+use keywright_pki::name::{DistinguishedName, NameError, SubjectAltNames};
+use keywright_pki::usage::{KeyUsage, Usages};
+use keywright_signer_protocol::v1alpha1 as wire;
+
+/// Longest life that can be asked for, in seconds: 100 years.
+const MAX_DURATION: u64 = 100 * 366 * 86_400;
+/// Most alternative names in one certificate.
+const MAX_NAMES: usize = 1000;
+
+/// A request for a leaf, or for the certificate of an authority whose key is elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ValidIssue {
+    /// What it is for.
+    pub id: RequestId,
+    /// The asker's fencing token.
+    pub fencing: u64,
+    /// Which authority is to sign.
+    pub authority: Uid,
+    /// The key to certify; its possession was proved.
+    pub public_key: PublicKey,
+    /// Subject; may be empty when there are alternative names.
+    pub subject: DistinguishedName,
+    /// Alternative names.
+    pub sans: SubjectAltNames,
+    /// Life, in seconds.
+    pub duration: u64,
+    /// What the certificate shall state, fitted to the kind of key.
+    pub usages: Usages,
+    /// Whether it is an authority's.
+    pub is_ca: bool,
+    /// Digest of everything asked for but the key.
+    pub effect: [u8; 32],
+    /// The personal fields, for the log's commitment.
+    pub plain: Vec<String>,
+}
+
+/// A request for an authority whose key is here.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ValidEnsure {
+    /// What it is for; the UID names the authority.
+    pub id: RequestId,
+    /// The asker's fencing token.
+    pub fencing: u64,
+    /// Subject, never empty.
+    pub subject: DistinguishedName,
+    /// Subject as asked for, to be stored.
+    pub subject_wire: wire::DistinguishedName,
+    /// Kind of key.
+    pub algorithm: KeyAlgorithm,
+    /// Life, in seconds.
+    pub duration: u64,
+    /// The parent; none: self-signed.
+    pub parent: Option<Uid>,
+    /// Constraints as asked for, without those inherited.
+    pub constraints: wire::Constraints,
+    /// Digest of everything asked for but the constraints.
+    pub effect: [u8; 32],
+    /// The personal fields, for the log's commitment.
+    pub plain: Vec<String>,
+}
+
+fn malformed(field: &str, rule: impl Into<String>, fix: impl Into<String>) -> Refusal {
+    Refusal::new(Reason::Malformed, field, rule, fix)
+}
+
+fn name_error(error: &NameError) -> Refusal {
+    malformed(&error.field, format!("{:?} {}", error.value, error.rule), error.fix)
+}
+
+fn effect(message: &impl prost::Message) -> [u8; 32] {
+    let mut effect = [0; 32];
+    effect.copy_from_slice(digest(&SHA256, &message.encode_to_vec()).as_ref());
+    effect
+}
+
+fn request_id(key: Option<&wire::RequestKey>) -> Result<RequestId, Refusal> {
+    let key = key.ok_or_else(|| malformed("requestKey", "is required", "name the object's UID and revision"))?;
+    let uid = uid("requestKey.objectUid", &key.object_uid)?;
+    if key.step == 0 {
+        return Err(malformed("requestKey.step", "counts from 1", "send the object's revision"));
+    }
+    Ok(RequestId { uid, step: key.step })
+}
+
+fn uid(field: &str, text: &str) -> Result<Uid, Refusal> {
+    text.parse().map_err(|_| {
+        malformed(field, "must be a UUID in its RFC 4122 text form", "send metadata.uid of the object")
+    })
+}
+
+fn duration(seconds: u64) -> Result<u64, Refusal> {
+    if (1..=MAX_DURATION).contains(&seconds) {
+        Ok(seconds)
+    } else {
+        Err(malformed("durationSeconds", format!("must be 1 to {MAX_DURATION}"), "choose a life in that range"))
+    }
+}
+
+/// The subject of a message. Errors: an attribute that breaks a rule.
+pub fn subject(wire: Option<&wire::DistinguishedName>) -> Result<DistinguishedName, Refusal> {
+    let Some(wire) = wire else { return Ok(DistinguishedName::default()) };
+    let some = |text: &String| (!text.is_empty()).then(|| text.clone());
+    let name = DistinguishedName {
+        common_name: some(&wire.common_name),
+        organizations: wire.organizations.clone(),
+        organizational_units: wire.organizational_units.clone(),
+        countries: wire.countries.clone(),
+        localities: wire.localities.clone(),
+        provinces: wire.provinces.clone(),
+        street_addresses: wire.street_addresses.clone(),
+        postal_codes: wire.postal_codes.clone(),
+        serial_number: some(&wire.serial_number),
+    };
+    name.validate().map_err(|error| name_error(&error))?;
+    Ok(name)
+}
+
+fn plain(object: Option<&wire::ObjectRef>, subject: &DistinguishedName, sans: Option<&wire::SubjectAltNames>) -> Vec<String> {
+    let mut fields = Vec::new();
+    if let Some(object) = object {
+        fields.push(format!("object={}/{}/{}", object.kind, object.namespace, object.name));
+    }
+    fields.push(format!("subject={subject}"));
+    if let Some(sans) = sans {
+        fields.extend(sans.dns_names.iter().map(|name| format!("dns={name}")));
+        fields.extend(sans.ip_addresses.iter().map(|name| format!("ip={name}")));
+        fields.extend(sans.email_addresses.iter().map(|name| format!("email={name}")));
+        fields.extend(sans.uris.iter().map(|name| format!("uri={name}")));
+    }
+    fields
+}
+
+/// Reads a request for a leaf and checks its proof of possession.
+///
+/// Errors: `Malformed` naming the field, `ProofOfPossession`.
+pub fn issue(request: &wire::IssueRequest) -> Result<ValidIssue, Refusal> {
+    let id = request_id(request.request_key.as_ref())?;
+    let authority = uid("authorityUid", &request.authority_uid)?;
+    let duration = duration(request.duration_seconds)?;
+    let subject = subject(request.subject.as_ref())?;
+    let names = request.sans.clone().unwrap_or_default();
+    let sans = SubjectAltNames::parse(&names.dns_names, &names.ip_addresses, &names.email_addresses, &names.uris)
+        .map_err(|error| name_error(&error))?;
+    if subject.is_empty() && sans.is_empty() {
+        return Err(malformed(
+            "subject",
+            "a certificate needs a subject or an alternative name",
+            "set commonName, subject, dnsNames, ipAddresses, emailAddresses or uris",
+        ));
+    }
+    if sans.len() > MAX_NAMES {
+        return Err(malformed(
+            "sans",
+            format!("{} alternative names are over the limit of {MAX_NAMES}", sans.len()),
+            "spread them over several certificates",
+        ));
+    }
+    let usages = Usages::parse(&request.usages).map_err(|error| {
+        malformed("usages", error.to_string(), "name usages as in Certificate.spec.usages")
+    })?;
+    let csr = Csr::parse(&request.pkcs10).map_err(|error| match error {
+        CsrError::NoProofOfPossession => Refusal::new(
+            Reason::ProofOfPossession,
+            "pkcs10",
+            "its signature must be made with the private key that belongs to its public key",
+            "make the request again with that key pair",
+        ),
+        CsrError::Name(name) => name_error(&name),
+        CsrError::Key(key) => malformed("pkcs10", key.to_string(), "use a supported key"),
+        CsrError::Malformed(_) | CsrError::Signature(_) => malformed("pkcs10", error.to_string(), "send a PKCS#10 request in DER"),
+    })?;
+    let public_key = csr.public_key().clone();
+    let mut usages = usages.for_leaf(public_key.algorithm());
+    let signs = [KeyUsage::CertSign, KeyUsage::CrlSign];
+    if request.is_ca {
+        usages.key.extend(signs);
+    } else if signs.iter().any(|usage| usages.key.contains(usage)) {
+        return Err(malformed(
+            "usages",
+            "cert sign and crl sign belong to authorities",
+            "take them out, or set isCA",
+        ));
+    }
+    let asked = wire::IssueRequest {
+        fencing_token: 0,
+        request_key: None,
+        object: None,
+        pkcs10: Vec::new(),
+        ..request.clone()
+    };
+    Ok(ValidIssue {
+        id,
+        fencing: request.fencing_token,
+        authority,
+        public_key,
+        plain: plain(request.object.as_ref(), &subject, Some(&names)),
+        subject,
+        sans,
+        duration,
+        usages,
+        is_ca: request.is_ca,
+        effect: effect(&asked),
+    })
+}
+
+/// Reads a request for an authority. Errors: `Malformed` naming the field.
+pub fn ensure(request: &wire::EnsureAuthorityRequest) -> Result<ValidEnsure, Refusal> {
+    let id = request_id(request.request_key.as_ref())?;
+    let subject = subject(request.subject.as_ref())?;
+    if subject.is_empty() {
+        return Err(malformed("subject", "an authority needs a subject", "set commonName or subject"));
+    }
+    let algorithm = algorithm::from_wire(request.key_algorithm).ok_or_else(|| {
+        malformed("privateKey.algorithm", "is required and must be a known one", "choose ECDSA, Ed25519, RSA or ML-DSA")
+    })?;
+    let parent = match request.parent_uid.as_str() {
+        "" => None,
+        text => Some(uid("parentUid", text)?),
+    };
+    if parent == Some(id.uid) {
+        return Err(malformed("issuerRef", "an authority cannot be its own parent", "leave it out for a root"));
+    }
+    let asked = wire::EnsureAuthorityRequest {
+        fencing_token: 0,
+        request_key: None,
+        object: None,
+        constraints: None,
+        ..request.clone()
+    };
+    Ok(ValidEnsure {
+        id,
+        fencing: request.fencing_token,
+        plain: plain(request.object.as_ref(), &subject, None),
+        subject,
+        subject_wire: request.subject.clone().unwrap_or_default(),
+        algorithm,
+        duration: duration(request.duration_seconds)?,
+        parent,
+        constraints: request.constraints.clone().unwrap_or_default(),
+        effect: effect(&asked),
+    })
+}

@@ -1,0 +1,333 @@
+//! The signing path: `Linted -> Recorded -> Signed -> Released`, each type moved into the next and made nowhere else.
+//!
+//! ```text
+//! Linted::lint(template)            RFC 5280 and profile, on the exact bytes that will be signed
+//! Turn::add(linted) .. Turn::commit the intent is durable ............ gives Recorded
+//! Recorded::sign                    the key is used, the own signature verified, the bytes compared
+//! Turn::add_signed .. Turn::commit  certificate and signature entry are durable ... gives Released
+//! ```
+//! Signing what was not linted or not first written down does not compile; nor does handing out a certificate that is
+//! not in the log. Each token is moved, so it is used once.
+
+use crate::authority::{Authority, Current};
+use crate::ids::{RequestId, Uid};
+use crate::ledger::{Batch, Ledger, LedgerError, PlainRow, RequestRow, RequestState};
+use crate::log::entry::{Entry, Kind, Value, commit};
+use crate::refusal::{Reason, Refusal};
+use keywright_pki::certificate::{Certificate, TbsDer, Template, TemplateError, assemble};
+use keywright_pki::key::{PrivateKey, PublicKey};
+use keywright_pki::lint;
+use std::sync::Arc;
+
+/// What a certificate is made for, besides its own content.
+pub struct Purpose {
+    /// Names the waiting answer.
+    pub ticket: u64,
+    /// The request.
+    pub id: RequestId,
+    /// UID of the authority whose key signs.
+    pub authority: Uid,
+    /// That key.
+    pub issuer: Arc<PrivateKey>,
+    /// The authority that the certificate is for, when its key is here.
+    pub subject_authority: Option<Arc<Authority>>,
+    /// Digest of what was asked for.
+    pub effect: [u8; 32],
+    /// Who asked.
+    pub caller: String,
+    /// Under which fencing token.
+    pub fencing: u64,
+    /// Salt of the commitment to `plain`.
+    pub salt: [u8; 16],
+    /// Personal fields.
+    pub plain: Vec<String>,
+}
+
+/// A certificate to be, checked.
+pub struct Linted {
+    purpose: Purpose,
+    tbs: TbsDer,
+    row: RequestRow,
+    intent: Entry,
+}
+
+/// A certificate to be, whose intent is durable.
+pub struct Recorded {
+    purpose: Purpose,
+    tbs: TbsDer,
+    row: RequestRow,
+}
+
+/// A certificate that exists and verifies, and that nobody has seen.
+pub struct Signed {
+    purpose: Purpose,
+    certificate: Certificate,
+    row: RequestRow,
+}
+
+/// An intent that came to nothing.
+pub struct Failed {
+    purpose: Purpose,
+    row: RequestRow,
+    why: &'static str,
+}
+
+/// A certificate that may leave: it is in the log.
+pub struct Released {
+    /// Names the waiting answer.
+    pub ticket: u64,
+    /// The request.
+    pub id: RequestId,
+    /// The certificate.
+    pub certificate: Certificate,
+    /// Index of the signature's entry.
+    pub log_index: u64,
+    /// The authority that the certificate is for, now certified, when its key is here.
+    pub authority: Option<Arc<Authority>>,
+}
+
+fn template_refusal(error: TemplateError) -> Refusal {
+    match &error {
+        TemplateError::Name(name) => Refusal::new(
+            Reason::Malformed,
+            name.field.clone(),
+            format!("{:?} {}", name.value, name.rule),
+            name.fix,
+        ),
+        TemplateError::Inconsistent { field, rule } => {
+            Refusal::new(Reason::Lint, *field, *rule, "change the request so that its fields agree")
+        }
+        TemplateError::Encoding => {
+            Refusal::new(Reason::Lint, "", error.to_string(), "ask for fewer or shorter names")
+        }
+    }
+}
+
+impl Linted {
+    /// Builds the bytes to sign and lints them. `now`: seconds since the Unix epoch.
+    ///
+    /// Errors: `Malformed` or `Lint`, naming field and rule.
+    pub fn lint(template: &Template, purpose: Purpose, now: u64) -> Result<Self, Refusal> {
+        let tbs = template.tbs_der(purpose.issuer.algorithm()).map_err(template_refusal)?;
+        if let Some(finding) = lint::lint(tbs.as_bytes()).into_iter().next() {
+            return Err(Refusal::new(
+                Reason::Lint,
+                finding.field,
+                format!("{} ({}, {})", finding.message, finding.rule, finding.source),
+                "change the request so that the certificate is well-formed",
+            ));
+        }
+        let spki = template.public_key.spki_sha256();
+        let (from, to) =
+            (template.validity.not_before().as_second(), template.validity.not_after().as_second());
+        let row = RequestRow {
+            state: RequestState::Intent.into(),
+            spki: spki.to_vec(),
+            effect: purpose.effect.to_vec(),
+            serial: template.serial.as_bytes().to_vec(),
+            authority_spki: purpose.issuer.public_key().spki_sha256().to_vec(),
+            authority: purpose.authority.0.to_vec(),
+            not_after: to,
+            ..RequestRow::default()
+        };
+        let usages = template.usages.names().into_iter().map(str::to_owned).collect();
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, tbs.as_bytes());
+        let intent = Entry::new(Kind::Intent, now)
+            .with("authority", purpose.authority.to_string())
+            .with("uid", purpose.id.uid.to_string())
+            .with("step", purpose.id.step)
+            .with("caller", purpose.caller.as_str())
+            .with("fencing", purpose.fencing)
+            .with("serial", hex::encode(&row.serial))
+            .with("spki", hex::encode(spki))
+            .with("notBefore", u64::try_from(from).unwrap_or(0))
+            .with("notAfter", u64::try_from(to).unwrap_or(0))
+            .with("usages", Value::List(usages))
+            .with("isCa", template.ca.is_some())
+            .with("tbs", hex::encode(digest))
+            .with("names", commit(&purpose.salt, &purpose.plain));
+        Ok(Self { purpose, tbs, row, intent })
+    }
+}
+
+impl Recorded {
+    /// Uses the key, verifies the signature, and compares what was signed with what was linted.
+    ///
+    /// Errors: `Failed`, to be recorded; nothing is released.
+    pub fn sign(self) -> Result<Signed, Box<Failed>> {
+        let Self { purpose, tbs, row } = self;
+        match make(&purpose.issuer, &tbs) {
+            Ok(certificate) => Ok(Signed { purpose, certificate, row }),
+            Err(why) => Err(Box::new(Failed { purpose, row, why })),
+        }
+    }
+
+    /// Gives up before signing, because the process is ending or the store was reopened.
+    pub fn ticket(&self) -> (u64, RequestId) {
+        (self.purpose.ticket, self.purpose.id)
+    }
+}
+
+fn make(issuer: &PrivateKey, tbs: &TbsDer) -> Result<Certificate, &'static str> {
+    let signature = issuer.sign(tbs.as_bytes()).map_err(|_| "the library could not sign")?;
+    let certificate = assemble(tbs, &signature).map_err(|_| "the signed certificate does not parse")?;
+    if certificate.tbs_der() != tbs.as_bytes() {
+        return Err("the signed certificate is not the linted one");
+    }
+    verify(issuer.public_key(), &certificate)?;
+    Ok(certificate)
+}
+
+fn verify(issuer: &PublicKey, certificate: &Certificate) -> Result<(), &'static str> {
+    certificate.verify_signed_by(issuer).map_err(|_| "the own signature does not verify")
+}
+
+impl Signed {
+    /// Whose answer waits for it.
+    pub fn ticket(&self) -> (u64, RequestId) {
+        (self.purpose.ticket, self.purpose.id)
+    }
+}
+
+impl Failed {
+    /// Whose answer waits for it, and why there is none.
+    pub fn ticket(&self) -> (u64, RequestId, &'static str) {
+        (self.purpose.ticket, self.purpose.id, self.why)
+    }
+}
+
+/// Everything that one commit makes true.
+pub struct Turn {
+    batch: Batch,
+    base: u64,
+    now: u64,
+    pending: Vec<Linted>,
+    signed: Vec<(Signed, u64)>,
+}
+
+/// What a commit brought about.
+pub struct Committed {
+    /// The entries, for the log's files.
+    pub entries: Vec<Vec<u8>>,
+    /// To be signed.
+    pub recorded: Vec<Recorded>,
+    /// To be handed out.
+    pub released: Vec<Released>,
+}
+
+impl Turn {
+    /// A turn that goes on after the ledger's last commit.
+    pub fn new(ledger: &Ledger, now: u64) -> Self {
+        Self { batch: Batch::default(), base: ledger.next_index(), now, pending: Vec::new(), signed: Vec::new() }
+    }
+
+    /// Whether there is nothing to commit.
+    pub fn is_empty(&self) -> bool {
+        self.batch.is_empty()
+    }
+
+    fn next(&self) -> u64 {
+        self.base + self.batch.entries.len() as u64
+    }
+
+    /// Appends an entry and returns its index. Errors: it is too long for the log.
+    pub fn enter(&mut self, entry: &Entry) -> Result<u64, Refusal> {
+        let index = self.next();
+        let bytes = entry.encode().ok_or_else(|| {
+            Refusal::new(Reason::Malformed, "", "the request makes a log entry of over 65,535 bytes", "ask for less")
+        })?;
+        self.batch.entries.push(bytes);
+        Ok(index)
+    }
+
+    /// A new entry of this kind.
+    pub fn entry(&self, kind: Kind) -> Entry {
+        Entry::new(kind, self.now)
+    }
+
+    /// Raises (or by hand forgets) the highest fencing token.
+    pub fn fence(&mut self, token: u64) {
+        self.batch.fencing = Some(token);
+    }
+
+    /// Stores a new or tightened authority.
+    pub fn store(&mut self, authority: &Authority) {
+        self.batch.authorities.push((authority.uid, authority.row().clone()));
+    }
+
+    /// Records the intent. Errors: its entry is too long.
+    pub fn add(&mut self, mut linted: Linted) -> Result<(), Refusal> {
+        linted.row.intent = self.enter(&linted.intent)?;
+        let plain = PlainRow { salt: linted.purpose.salt.to_vec(), fields: linted.purpose.plain.clone() };
+        self.batch.plain.push((linted.row.intent, plain));
+        self.batch.requests.push((linted.purpose.id, linted.row.clone()));
+        self.pending.push(linted);
+        Ok(())
+    }
+
+    /// Records the signature. Errors: its entry is too long, which it never is.
+    pub fn add_signed(&mut self, mut signed: Signed) -> Result<(), Refusal> {
+        let der = signed.certificate.der();
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, der);
+        let entry = self
+            .entry(Kind::Signature)
+            .with("intent", signed.row.intent)
+            .with("serial", hex::encode(&signed.row.serial))
+            .with("certificate", hex::encode(digest));
+        let index = self.enter(&entry)?;
+        signed.row.state = RequestState::Signed.into();
+        signed.row.certificate = der.to_vec();
+        signed.row.log_index = index;
+        self.batch.requests.push((signed.purpose.id, signed.row.clone()));
+        if let Some(authority) = signed.purpose.subject_authority.take() {
+            let certificate = signed.certificate.clone();
+            let current = Current { certificate, step: signed.purpose.id.step, log_index: index };
+            let certified = Arc::new(authority.certified(current));
+            self.store(&certified);
+            signed.purpose.subject_authority = Some(certified);
+        }
+        self.signed.push((signed, index));
+        Ok(())
+    }
+
+    /// Records that an intent came to nothing. Errors: its entry is too long, which it never is.
+    pub fn add_failed(&mut self, failed: Failed) -> Result<(), Refusal> {
+        self.abandon(failed.purpose.id, failed.row, failed.why)
+    }
+
+    /// Records that the intent of this row came to nothing.
+    pub fn abandon(&mut self, id: RequestId, mut row: RequestRow, why: &str) -> Result<(), Refusal> {
+        let entry = self
+            .entry(Kind::Abandoned)
+            .with("intent", row.intent)
+            .with("serial", hex::encode(&row.serial))
+            .with("why", why);
+        self.enter(&entry)?;
+        row.state = RequestState::Abandoned.into();
+        self.batch.requests.push((id, row));
+        Ok(())
+    }
+
+    /// Makes all of it durable. `published`: how many entries the log's checkpoint covers.
+    ///
+    /// Errors: nothing is known to be true, nothing may be signed or handed out.
+    pub fn commit(self, ledger: &mut Ledger, published: u64) -> Result<Committed, LedgerError> {
+        let Self { batch, pending, signed, .. } = self;
+        let entries = ledger.commit(batch, published)?;
+        let recorded = pending
+            .into_iter()
+            .map(|Linted { purpose, tbs, row, .. }| Recorded { purpose, tbs, row })
+            .collect();
+        let released = signed
+            .into_iter()
+            .map(|(Signed { purpose, certificate, .. }, log_index)| Released {
+                ticket: purpose.ticket,
+                id: purpose.id,
+                certificate,
+                log_index,
+                authority: purpose.subject_authority,
+            })
+            .collect();
+        Ok(Committed { entries, recorded, released })
+    }
+}

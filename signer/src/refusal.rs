@@ -1,0 +1,55 @@
+//! Why a request is refused, in the words of the protocol: which field, which rule, which fix.
+
+use keywright_signer_protocol::v1alpha1 as wire;
+pub use keywright_signer_protocol::v1alpha1::refusal::Reason;
+
+/// A request that nothing was signed for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {rule}; {fix}")]
+pub struct Refusal {
+    /// What kind of rule, for machines.
+    pub reason: Reason,
+    /// Field of the request; may be empty.
+    pub field: String,
+    /// What must hold.
+    pub rule: String,
+    /// What to change.
+    pub fix: String,
+}
+
+impl Refusal {
+    /// A refusal of this field.
+    pub fn new(
+        reason: Reason,
+        field: impl Into<String>,
+        rule: impl Into<String>,
+        fix: impl Into<String>,
+    ) -> Self {
+        Self { reason, field: field.into(), rule: rule.into(), fix: fix.into() }
+    }
+
+    /// The log or the disk failed; nothing was signed.
+    pub fn unavailable(why: &str) -> Self {
+        Self::new(
+            Reason::Unavailable,
+            "",
+            format!("every signature must first be durable in the log, and it cannot be written now: {why}"),
+            "try again; if it stays, look at the signer's volume and its own log",
+        )
+    }
+
+    /// A defect of the signer; nothing was released.
+    pub fn internal(what: &str) -> Self {
+        Self::new(Reason::Internal, "", what, "report this as a defect, with the signer's log")
+    }
+
+    /// As a message of the protocol.
+    pub fn to_wire(&self) -> wire::Refusal {
+        wire::Refusal {
+            reason: self.reason.into(),
+            field: self.field.clone(),
+            rule: self.rule.clone(),
+            fix: self.fix.clone(),
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! The running process: engine, listeners, signals, in the order that makes readiness true.
+
+use crate::engine::{Engine, Parts};
+use crate::health;
+use crate::seal::{Kek, KekError};
+use crate::service::Service;
+use crate::store::StoreError;
+use crate::transport::accept;
+use keywright_ambient::{SystemClock, SystemEntropy};
+use keywright_signer_protocol::tls::{TlsError, TlsFolder};
+use keywright_signer_protocol::v1alpha1::signer_server::SignerServer;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::Server;
+
+/// Largest request, in bytes: a thousand names and an ML-DSA-87 request fit several times over.
+const MAX_REQUEST: usize = 1 << 20;
+/// Requests under way per connection.
+const PER_CONNECTION: usize = 512;
+/// How often pins are read again, so that one that is taken away counts on open connections too.
+const PINS: Duration = Duration::from_secs(2);
+/// How long requests under way may take to finish after the signal to stop.
+const DRAIN: Duration = Duration::from_secs(20);
+
+/// What the process is told on its command line.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Folder of ledger and log.
+    pub state: PathBuf,
+    /// File of the key-encryption key.
+    pub kek: PathBuf,
+    /// Folder of certificate, key, root and pins.
+    pub tls: PathBuf,
+    /// Where gRPC is served.
+    pub listen: SocketAddr,
+    /// Where health is served.
+    pub health: SocketAddr,
+}
+
+/// Why the process ends with an error.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The key-encryption key.
+    #[error(transparent)]
+    Kek(#[from] KekError),
+    /// The TLS folder.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The state folder.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// An address is taken or not ours.
+    #[error("{what} address {address}: {source}; choose a free one with {option}")]
+    Listen {
+        /// Which listener.
+        what: &'static str,
+        /// Where.
+        address: SocketAddr,
+        /// The option to change.
+        option: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+    /// The server broke.
+    #[error("serving: {0}")]
+    Serve(#[from] tonic::transport::Error),
+    /// The system refuses something ordinary.
+    #[error("system: {0}")]
+    System(#[from] io::Error),
+}
+
+/// Serves until SIGTERM or SIGINT, then lets requests under way finish.
+pub async fn run(settings: Settings) -> Result<(), RunError> {
+    let kek = Arc::new(Kek::read(&settings.kek)?);
+    let folder = TlsFolder::open(&settings.tls)?;
+    let bind = |what, address: SocketAddr, option| async move {
+        TcpListener::bind(address)
+            .await
+            .map_err(|source| RunError::Listen { what, address, option, source })
+    };
+    let health_listener = bind("health", settings.health, "--health-listen").await?;
+    let listener = bind("gRPC", settings.listen, "--listen").await?;
+    let parts = Parts {
+        state: settings.state.clone(),
+        kek,
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(SystemEntropy),
+        signers: std::thread::available_parallelism().map_or(2, usize::from),
+    };
+    let engine = tokio::task::spawn_blocking(move || Engine::start(parts)).await.map_err(io::Error::other)??;
+    let engine = Arc::new(engine);
+    let status = engine.status();
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let pins = folder.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(PINS).await;
+            let pins = pins.clone();
+            let _ = tokio::task::spawn_blocking(move || pins.peers()).await;
+        }
+    });
+    let routes = health::routes(Arc::clone(&engine));
+    tokio::spawn(async move { axum::serve(health_listener, routes).await });
+    tracing::info!(
+        listen = %listener.local_addr()?,
+        health = %settings.health,
+        log_size = status.log_size,
+        authorities = status.authorities,
+        log = status.verifier,
+        "signer is ready"
+    );
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let service = SignerServer::new(Service::new(Arc::clone(&engine), folder.clone()))
+        .max_decoding_message_size(MAX_REQUEST);
+    let mut when = stopped.clone();
+    let serving = Server::builder()
+        .concurrency_limit_per_connection(PER_CONNECTION)
+        .http2_keepalive_interval(Some(Duration::from_secs(20)))
+        .http2_keepalive_timeout(Some(Duration::from_secs(10)))
+        .serve_with_incoming_shutdown(service, ReceiverStream::new(accept(listener, folder)), async move {
+            // Fails only when the sender is gone, which also means: stop.
+            let _ = when.wait_for(|stop| *stop).await;
+        });
+    let mut serving = std::pin::pin!(serving);
+    tokio::select! {
+        ended = &mut serving => ended?,
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("signal to stop; requests under way may finish");
+    let _ = stop.send(true);
+    match tokio::time::timeout(DRAIN, serving).await {
+        Ok(ended) => ended?,
+        Err(_) => tracing::warn!("some requests did not finish in time"),
+    }
+    tokio::task::spawn_blocking(move || engine.stop()).await.map_err(io::Error::other)?;
+    tracing::info!("signer has stopped");
+    Ok(())
+}

@@ -1,0 +1,192 @@
+//! The gRPC service: who is asking, may they, what do they ask, then the engine.
+//!
+//! The caller is authorised before the message is looked at; only then is it parsed and dispatched.
+
+use crate::engine::{Answer, Engine, Refused};
+use crate::ids::{RequestId, Uid};
+use crate::parse;
+use crate::refusal::{Reason, Refusal};
+use crate::transport::PeerPin;
+use keywright_pki::key::PrivateKey;
+use keywright_signer_protocol::status_of;
+use keywright_signer_protocol::tls::{Role, TlsFolder};
+use keywright_signer_protocol::v1alpha1 as wire;
+use keywright_signer_protocol::v1alpha1::signer_server::Signer;
+use std::sync::Arc;
+use tonic::{Request, Response, Status};
+
+/// What can be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Operation {
+    EnsureAuthority,
+    Issue,
+    GetStatus,
+}
+
+impl Operation {
+    fn name(self) -> &'static str {
+        match self {
+            Self::EnsureAuthority => "EnsureAuthority",
+            Self::Issue => "Issue",
+            Self::GetStatus => "GetStatus",
+        }
+    }
+
+    fn open_to(self, role: Role) -> bool {
+        match (self, role) {
+            (Self::EnsureAuthority | Self::Issue, Role::Operator) => true,
+            (Self::EnsureAuthority | Self::Issue, Role::Signer | Role::Observer) => false,
+            (Self::GetStatus, Role::Operator | Role::Signer | Role::Observer) => true,
+        }
+    }
+}
+
+/// The service over a running engine.
+#[derive(Clone)]
+pub struct Service {
+    engine: Arc<Engine>,
+    folder: TlsFolder,
+}
+
+impl Service {
+    /// Serves `engine` to the peers pinned in `folder`.
+    pub fn new(engine: Arc<Engine>, folder: TlsFolder) -> Self {
+        Self { engine, folder }
+    }
+
+    /// The caller's name, if it may do this. Errors: the refusal, already logged.
+    async fn authorise<T>(&self, request: &Request<T>, operation: Operation) -> Result<String, Status> {
+        let peer = request
+            .extensions()
+            .get::<PeerPin>()
+            .and_then(|PeerPin(pin)| self.folder.known_peers().find(pin).cloned());
+        let (caller, refusal) = match peer {
+            Some(peer) if operation.open_to(peer.role) => return Ok(peer.name),
+            Some(peer) => {
+                let refusal = Refusal::new(
+                    Reason::Forbidden,
+                    "",
+                    format!("{} is not open to this caller's role", operation.name()),
+                    "ask as a peer with the role operator",
+                );
+                (peer.name, refusal)
+            }
+            None => {
+                let refusal = Refusal::new(
+                    Reason::Unauthenticated,
+                    "",
+                    "this caller's key is no longer pinned",
+                    "connect again with a pinned key",
+                );
+                (String::new(), refusal)
+            }
+        };
+        Err(self.refused(refusal, caller, operation, None, None).await)
+    }
+
+    async fn refused(
+        &self,
+        refusal: Refusal,
+        caller: String,
+        operation: Operation,
+        id: Option<RequestId>,
+        authority: Option<Uid>,
+    ) -> Status {
+        let refused = Refused { refusal, caller, operation: operation.name(), id, authority };
+        status_of(&self.engine.refuse(refused).await.to_wire())
+    }
+}
+
+fn id_of(key: Option<&wire::RequestKey>) -> Option<RequestId> {
+    let key = key?;
+    Some(RequestId { uid: key.object_uid.parse().ok()?, step: key.step })
+}
+
+fn issued(answer: Answer) -> wire::Issued {
+    let Answer { certificate, parents, log_index, repeated, .. } = answer;
+    wire::Issued { certificate, parents, log_index, repeated_answer: repeated }
+}
+
+#[tonic::async_trait]
+impl Signer for Service {
+    async fn ensure_authority(
+        &self,
+        request: Request<wire::EnsureAuthorityRequest>,
+    ) -> Result<Response<wire::Authority>, Status> {
+        let operation = Operation::EnsureAuthority;
+        let caller = self.authorise(&request, operation).await?;
+        let message = request.into_inner();
+        let ask = match parse::ensure(&message) {
+            Ok(ask) => ask,
+            Err(refusal) => {
+                let id = id_of(message.request_key.as_ref());
+                return Err(self.refused(refusal, caller, operation, id, id.map(|id| id.uid)).await);
+            }
+        };
+        let (uid, algorithm) = (ask.id.uid, ask.algorithm);
+        let key = if self.engine.knows(&uid) {
+            None
+        } else {
+            // RSA keys take seconds: never on a thread that serves others.
+            let made = tokio::task::spawn_blocking(move || PrivateKey::generate(algorithm)).await;
+            match made {
+                Ok(Ok(key)) => Some(key),
+                Ok(Err(_)) | Err(_) => {
+                    let refusal = Refusal::unavailable("the library could not make a key");
+                    return Err(self.refused(refusal, caller, operation, Some(ask.id), Some(uid)).await);
+                }
+            }
+        };
+        let answer = self.engine.ensure(ask, key, caller).await.map_err(|refusal| status_of(&refusal.to_wire()))?;
+        let Answer { certificate, parents, step, log_index, created, .. } = answer;
+        Ok(Response::new(wire::Authority { uid: uid.to_string(), certificate, parents, step, log_index, created }))
+    }
+
+    async fn issue(&self, request: Request<wire::IssueRequest>) -> Result<Response<wire::Issued>, Status> {
+        let operation = Operation::Issue;
+        let caller = self.authorise(&request, operation).await?;
+        let message = request.into_inner();
+        let ask = match parse::issue(&message) {
+            Ok(ask) => ask,
+            Err(refusal) => {
+                let (id, uid) = (id_of(message.request_key.as_ref()), message.authority_uid.parse().ok());
+                return Err(self.refused(refusal, caller, operation, id, uid).await);
+            }
+        };
+        let answer = self.engine.issue(ask, caller).await.map_err(|refusal| status_of(&refusal.to_wire()))?;
+        Ok(Response::new(issued(answer)))
+    }
+
+    async fn get_status(
+        &self,
+        request: Request<wire::GetStatusRequest>,
+    ) -> Result<Response<wire::SignerStatus>, Status> {
+        self.authorise(&request, Operation::GetStatus).await?;
+        let status = self.engine.status();
+        Ok(Response::new(wire::SignerStatus {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            log_size: status.log_size,
+            authorities: status.authorities,
+            highest_fencing_token: status.fencing,
+            log_verifier_key: status.verifier,
+            ready: status.ready,
+            problem: status.problem,
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_operators_may_ask_for_credentials() {
+        for role in [Role::Signer, Role::Observer] {
+            for operation in [Operation::EnsureAuthority, Operation::Issue] {
+                assert!(!operation.open_to(role), "{operation:?} {role:?}");
+            }
+            assert!(Operation::GetStatus.open_to(role));
+        }
+        assert!(Operation::Issue.open_to(Role::Operator));
+    }
+}
