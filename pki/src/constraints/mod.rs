@@ -64,7 +64,8 @@ const MOST_COMPARISONS: usize = 1 << 20;
 impl Subtrees {
     /// Reads the four lists of a spec; `field` is the prefix for errors, such as `nameConstraints.permitted`.
     ///
-    /// `dns_domains`: `example.com` (it and all below) or `.example.com` (only below). `ip_ranges`: CIDR without host
+    /// `dns_domains`: `example.com` (it and all below) or `.example.com` (only below). RFC 5280 does not know the
+    /// second form for DNS: OpenSSL and Go apply it, Python's `cryptography` refuses such chains. `ip_ranges`: CIDR without host
     /// bits. `email_addresses`: a mailbox, a host (exactly) or `.domain` (all hosts below). `uri_domains`: a host
     /// (exactly) or `.domain`. Errors: [`NameError`] at `field.dnsDomains[i]` and so on.
     pub fn parse<S: AsRef<str>>(
