@@ -175,9 +175,8 @@ impl Authority {
     /// Opens a stored authority. Errors: the seal, or a row that does not parse.
     pub fn open(uid: Uid, row: AuthorityRow, kek: &Kek) -> Result<Self, OpenError> {
         let wrong = |what: &str| OpenError::Row { uid, what: what.to_owned() };
-        let secret = kek
-            .open(&row.sealed, &binding(uid, &row))
-            .map_err(|source| OpenError::Seal { uid, source })?;
+        let secret =
+            kek.open(&row.sealed, &binding(uid, &row)).map_err(|source| OpenError::Seal { uid, source })?;
         let key = PrivateKey::from_pkcs8_der(&secret).map_err(|_| wrong("its key does not parse"))?;
         drop(secret);
         if key.public_key().spki_der() != row.spki {
@@ -194,7 +193,8 @@ impl Authority {
         let current = match row.certificate.as_slice() {
             [] => None,
             der => Some(Current {
-                certificate: Certificate::from_der(der).map_err(|_| wrong("its certificate does not parse"))?,
+                certificate: Certificate::from_der(der)
+                    .map_err(|_| wrong("its certificate does not parse"))?,
                 step: row.step,
                 log_index: row.log_index,
             }),
@@ -233,14 +233,19 @@ impl Authority {
                 ));
             }
         }
-        let unusable = |what: &str, fix: &str| Err(Refusal::new(Reason::Forbidden, "authorityUid", what, fix));
+        let unusable =
+            |what: &str, fix: &str| Err(Refusal::new(Reason::Forbidden, "authorityUid", what, fix));
         match self.state {
-            KeyState::Active => {}
             KeyState::Retiring if for_child => {
-                return unusable("this key is retiring: it certifies no new authorities", "name another parent");
+                return unusable(
+                    "this key is retiring: it certifies no new authorities",
+                    "name another parent",
+                );
             }
-            KeyState::Retiring => {}
-            KeyState::Disabled => return unusable("this key is disabled", "enable it, or name another authority"),
+            KeyState::Active | KeyState::Retiring => {}
+            KeyState::Disabled => {
+                return unusable("this key is disabled", "enable it, or name another authority");
+            }
             KeyState::Destroyed => return unusable("this key was destroyed", "name another authority"),
         }
         let Some(current) = &self.current else {
@@ -316,5 +321,8 @@ impl Keyring {
 
 /// DER of the certificates of a line of authorities, the first given first. Precondition: each is certified.
 pub fn certificates_of(line: &[Arc<Authority>]) -> Vec<Vec<u8>> {
-    line.iter().filter_map(|one| one.current.as_ref()).map(|current| current.certificate.der().to_vec()).collect()
+    line.iter()
+        .filter_map(|one| one.current.as_ref())
+        .map(|current| current.certificate.der().to_vec())
+        .collect()
 }

@@ -79,7 +79,8 @@ impl KeyConstraints {
     /// Reads constraints that stand for themselves: a root's, or stored ones.
     pub fn parse(wire: wire::Constraints) -> Result<Self, Refusal> {
         let wire = normal(wire);
-        let (permitted, excluded) = (normal_subtrees(wire.permitted.clone()), normal_subtrees(wire.excluded.clone()));
+        let (permitted, excluded) =
+            (normal_subtrees(wire.permitted.clone()), normal_subtrees(wire.excluded.clone()));
         let usages = match wire.allowed_usages.as_slice() {
             [] => None,
             names => Some(Usages::parse(names).map_err(|error| {
@@ -97,7 +98,11 @@ impl KeyConstraints {
         });
         let algorithms = algorithms.collect::<Result<BTreeSet<_>, _>>()?;
         if wire.max_leaf_seconds == Some(0) {
-            return Err(malformed("maxLeafDuration", "must be at least one second", "leave it out or raise it"));
+            return Err(malformed(
+                "maxLeafDuration",
+                "must be at least one second",
+                "leave it out or raise it",
+            ));
         }
         Ok(Self {
             path_length: wire.path_length,
@@ -187,7 +192,11 @@ impl KeyConstraints {
             return Ok(None);
         }
         let urls = [
-            ("crlDistributionPoints", &asked.wire.crl_distribution_points, &self.wire.crl_distribution_points),
+            (
+                "crlDistributionPoints",
+                &asked.wire.crl_distribution_points,
+                &self.wire.crl_distribution_points,
+            ),
             ("ocspServers", &asked.wire.ocsp_servers, &self.wire.ocsp_servers),
             (
                 "issuingCertificateURLs",
@@ -218,7 +227,9 @@ impl KeyConstraints {
         let looser = |field: &'static str, why: String| Some(Looser { field: field.to_owned(), why });
         match (self.path_length, other.path_length) {
             (None, Some(limit)) => return looser("pathLength", format!("it was limited to {limit}")),
-            (Some(new), Some(old)) if new > old => return looser("pathLength", format!("{new} is over {old}")),
+            (Some(new), Some(old)) if new > old => {
+                return looser("pathLength", format!("{new} is over {old}"));
+            }
             (None | Some(_), None) | (Some(_), Some(_)) => {}
         }
         if let Err(error) = self.names.is_no_looser_than(&other.names) {
@@ -242,7 +253,10 @@ impl KeyConstraints {
             (None, Some(_)) => return looser("allowed.privateKeyAlgorithms", "it was limited".into()),
             (Some(new), Some(old)) if !new.is_subset(old) => {
                 let names: Vec<_> = old.iter().map(|one| one.name()).collect();
-                return looser("allowed.privateKeyAlgorithms", format!("only {} may be allowed", names.join(", ")));
+                return looser(
+                    "allowed.privateKeyAlgorithms",
+                    format!("only {} may be allowed", names.join(", ")),
+                );
             }
             (None | Some(_), None) | (Some(_), Some(_)) => {}
         }
@@ -343,13 +357,28 @@ mod tests {
     fn a_child_may_not_state_more_than_its_parent_may() {
         for (wire, field) in [
             (change(|c| c.path_length = Some(2)), "pathLength"),
-            (change(|c| { c.path_length = None; c.max_leaf_seconds = Some(7200); }), "maxLeafDuration"),
-            (change(|c| { c.path_length = None; c.allowed_key_algorithms = vec![9]; }), "allowed.privateKeyAlgorithms"),
+            (
+                change(|c| {
+                    c.path_length = None;
+                    c.max_leaf_seconds = Some(7200);
+                }),
+                "maxLeafDuration",
+            ),
+            (
+                change(|c| {
+                    c.path_length = None;
+                    c.allowed_key_algorithms = vec![9];
+                }),
+                "allowed.privateKeyAlgorithms",
+            ),
         ] {
             let refusal = KeyConstraints::inherit(wire, &parsed(base())).unwrap_err();
             assert_eq!((refusal.reason, refusal.field.as_str()), (Reason::Constraint, field));
         }
         let leaves_only = parsed(change(|c| c.path_length = Some(0)));
-        assert_eq!(KeyConstraints::inherit(wire::Constraints::default(), &leaves_only).unwrap_err().field, "issuerRef");
+        assert_eq!(
+            KeyConstraints::inherit(wire::Constraints::default(), &leaves_only).unwrap_err().field,
+            "issuerRef"
+        );
     }
 }

@@ -178,7 +178,12 @@ impl Engine {
     }
 
     /// Asks for an authority; `key` is a fresh one, needed when the authority is new.
-    pub async fn ensure(&self, ask: ValidEnsure, key: Option<PrivateKey>, caller: String) -> Result<Answer, Refusal> {
+    pub async fn ensure(
+        &self,
+        ask: ValidEnsure,
+        key: Option<PrivateKey>,
+        caller: String,
+    ) -> Result<Answer, Refusal> {
         let (reply, answer) = oneshot::channel();
         self.post(Job::Ensure(Box::new(Asked { ask, caller, key, reply })), answer).await
     }
@@ -192,7 +197,11 @@ impl Engine {
         }
     }
 
-    async fn post(&self, job: Job, answer: oneshot::Receiver<Result<Answer, Refusal>>) -> Result<Answer, Refusal> {
+    async fn post(
+        &self,
+        job: Job,
+        answer: oneshot::Receiver<Result<Answer, Refusal>>,
+    ) -> Result<Answer, Refusal> {
         let stopping = || Refusal::unavailable("the signer is stopping");
         self.jobs.send(job).map_err(|_| stopping())?;
         answer.await.unwrap_or_else(|_| Err(stopping()))

@@ -120,7 +120,8 @@ mod tests {
 
     #[test]
     fn any_difference_supersedes_the_earlier_serial_first() {
-        let edits: [(fn(&mut RequestRow), &str); 4] = [
+        type Edit = fn(&mut RequestRow);
+        let edits: [(Edit, &str); 4] = [
             (|row| row.spki = vec![7; 32], "another public key"),
             (|row| row.effect = vec![7; 32], "another effect"),
             (|row| row.authority_spki = vec![7; 32], "another authority key"),

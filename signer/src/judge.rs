@@ -36,7 +36,12 @@ fn validity(duration: u64, now: i64, issuer: Option<&Certificate>) -> Result<Val
         })
     };
     Validity::new(instant(from)?, instant(to)?).map_err(|error| {
-        Refusal::new(Reason::AuthorityExpired, "durationSeconds", error.to_string(), "renew the authority first")
+        Refusal::new(
+            Reason::AuthorityExpired,
+            "durationSeconds",
+            error.to_string(),
+            "renew the authority first",
+        )
     })
 }
 
@@ -48,7 +53,11 @@ fn key_allowed(line: &[Arc<Authority>], algorithm: KeyAlgorithm) -> Result<(), R
             let names: Vec<_> = allowed.iter().map(|one| one.name()).collect();
             return Err(constraint(
                 "privateKey.algorithm",
-                format!("this authority certifies only keys of {}, not {}", names.join(", "), algorithm.name()),
+                format!(
+                    "this authority certifies only keys of {}, not {}",
+                    names.join(", "),
+                    algorithm.name()
+                ),
                 "choose one of them, or another issuer",
             ));
         }
@@ -60,7 +69,12 @@ fn key_allowed(line: &[Arc<Authority>], algorithm: KeyAlgorithm) -> Result<(), R
 ///
 /// `line`: the signing authority first, then those above it; the constraints of each of them hold.
 /// Errors: `Constraint` naming field, rule and fix; the authority's own state.
-pub fn leaf(ask: &ValidIssue, line: &[Arc<Authority>], serial: Serial, now: i64) -> Result<Template, Refusal> {
+pub fn leaf(
+    ask: &ValidIssue,
+    line: &[Arc<Authority>],
+    serial: Serial,
+    now: i64,
+) -> Result<Template, Refusal> {
     let Some(authority) = line.first() else {
         return Err(Refusal::internal("a line of authorities is never empty"));
     };

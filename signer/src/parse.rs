@@ -64,6 +64,8 @@ pub struct ValidEnsure {
     pub parent: Option<Uid>,
     /// Constraints as asked for, without those inherited.
     pub constraints: wire::Constraints,
+    /// The key identifier that the asker has seen; none: the authority may be made.
+    pub expected_key_id: Option<Vec<u8>>,
     /// Digest of everything asked for but the constraints.
     pub effect: [u8; 32],
     /// The personal fields, for the log's commitment.
@@ -85,7 +87,8 @@ fn effect(message: &impl prost::Message) -> [u8; 32] {
 }
 
 fn request_id(key: Option<&wire::RequestKey>) -> Result<RequestId, Refusal> {
-    let key = key.ok_or_else(|| malformed("requestKey", "is required", "name the object's UID and revision"))?;
+    let key =
+        key.ok_or_else(|| malformed("requestKey", "is required", "name the object's UID and revision"))?;
     let uid = uid("requestKey.objectUid", &key.object_uid)?;
     if key.step == 0 {
         return Err(malformed("requestKey.step", "counts from 1", "send the object's revision"));
@@ -103,7 +106,11 @@ fn duration(seconds: u64) -> Result<u64, Refusal> {
     if (1..=MAX_DURATION).contains(&seconds) {
         Ok(seconds)
     } else {
-        Err(malformed("durationSeconds", format!("must be 1 to {MAX_DURATION}"), "choose a life in that range"))
+        Err(malformed(
+            "durationSeconds",
+            format!("must be 1 to {MAX_DURATION}"),
+            "choose a life in that range",
+        ))
     }
 }
 
@@ -126,7 +133,11 @@ pub fn subject(wire: Option<&wire::DistinguishedName>) -> Result<DistinguishedNa
     Ok(name)
 }
 
-fn plain(object: Option<&wire::ObjectRef>, subject: &DistinguishedName, sans: Option<&wire::SubjectAltNames>) -> Vec<String> {
+fn plain(
+    object: Option<&wire::ObjectRef>,
+    subject: &DistinguishedName,
+    sans: Option<&wire::SubjectAltNames>,
+) -> Vec<String> {
     let mut fields = Vec::new();
     if let Some(object) = object {
         fields.push(format!("object={}/{}/{}", object.kind, object.namespace, object.name));
@@ -150,8 +161,9 @@ pub fn issue(request: &wire::IssueRequest) -> Result<ValidIssue, Refusal> {
     let duration = duration(request.duration_seconds)?;
     let subject = subject(request.subject.as_ref())?;
     let names = request.sans.clone().unwrap_or_default();
-    let sans = SubjectAltNames::parse(&names.dns_names, &names.ip_addresses, &names.email_addresses, &names.uris)
-        .map_err(|error| name_error(&error))?;
+    let sans =
+        SubjectAltNames::parse(&names.dns_names, &names.ip_addresses, &names.email_addresses, &names.uris)
+            .map_err(|error| name_error(&error))?;
     if subject.is_empty() && sans.is_empty() {
         return Err(malformed(
             "subject",
@@ -178,7 +190,9 @@ pub fn issue(request: &wire::IssueRequest) -> Result<ValidIssue, Refusal> {
         ),
         CsrError::Name(name) => name_error(&name),
         CsrError::Key(key) => malformed("pkcs10", key.to_string(), "use a supported key"),
-        CsrError::Malformed(_) | CsrError::Signature(_) => malformed("pkcs10", error.to_string(), "send a PKCS#10 request in DER"),
+        CsrError::Malformed(_) | CsrError::Signature(_) => {
+            malformed("pkcs10", error.to_string(), "send a PKCS#10 request in DER")
+        }
     })?;
     let public_key = csr.public_key().clone();
     let mut usages = usages.for_leaf(public_key.algorithm());
@@ -222,20 +236,29 @@ pub fn ensure(request: &wire::EnsureAuthorityRequest) -> Result<ValidEnsure, Ref
         return Err(malformed("subject", "an authority needs a subject", "set commonName or subject"));
     }
     let algorithm = algorithm::from_wire(request.key_algorithm).ok_or_else(|| {
-        malformed("privateKey.algorithm", "is required and must be a known one", "choose ECDSA, Ed25519, RSA or ML-DSA")
+        malformed(
+            "privateKey.algorithm",
+            "is required and must be a known one",
+            "choose ECDSA, Ed25519, RSA or ML-DSA",
+        )
     })?;
     let parent = match request.parent_uid.as_str() {
         "" => None,
         text => Some(uid("parentUid", text)?),
     };
     if parent == Some(id.uid) {
-        return Err(malformed("issuerRef", "an authority cannot be its own parent", "leave it out for a root"));
+        return Err(malformed(
+            "issuerRef",
+            "an authority cannot be its own parent",
+            "leave it out for a root",
+        ));
     }
     let asked = wire::EnsureAuthorityRequest {
         fencing_token: 0,
         request_key: None,
         object: None,
         constraints: None,
+        expected_key_id: Vec::new(),
         ..request.clone()
     };
     Ok(ValidEnsure {
@@ -248,6 +271,7 @@ pub fn ensure(request: &wire::EnsureAuthorityRequest) -> Result<ValidEnsure, Ref
         duration: duration(request.duration_seconds)?,
         parent,
         constraints: request.constraints.clone().unwrap_or_default(),
+        expected_key_id: (!request.expected_key_id.is_empty()).then(|| request.expected_key_id.clone()),
         effect: effect(&asked),
     })
 }

@@ -86,8 +86,8 @@ pub struct Released {
     pub authority: Option<Arc<Authority>>,
 }
 
-fn template_refusal(error: TemplateError) -> Refusal {
-    match &error {
+fn template_refusal(error: &TemplateError) -> Refusal {
+    match error {
         TemplateError::Name(name) => Refusal::new(
             Reason::Malformed,
             name.field.clone(),
@@ -108,7 +108,7 @@ impl Linted {
     ///
     /// Errors: `Malformed` or `Lint`, naming field and rule.
     pub fn lint(template: &Template, purpose: Purpose, now: u64) -> Result<Self, Refusal> {
-        let tbs = template.tbs_der(purpose.issuer.algorithm()).map_err(template_refusal)?;
+        let tbs = template.tbs_der(purpose.issuer.algorithm()).map_err(|error| template_refusal(&error))?;
         if let Some(finding) = lint::lint(tbs.as_bytes()).into_iter().next() {
             return Err(Refusal::new(
                 Reason::Lint,
@@ -218,7 +218,13 @@ pub struct Committed {
 impl Turn {
     /// A turn that goes on after the ledger's last commit.
     pub fn new(ledger: &Ledger, now: u64) -> Self {
-        Self { batch: Batch::default(), base: ledger.next_index(), now, pending: Vec::new(), signed: Vec::new() }
+        Self {
+            batch: Batch::default(),
+            base: ledger.next_index(),
+            now,
+            pending: Vec::new(),
+            signed: Vec::new(),
+        }
     }
 
     /// Whether there is nothing to commit.
@@ -234,7 +240,12 @@ impl Turn {
     pub fn enter(&mut self, entry: &Entry) -> Result<u64, Refusal> {
         let index = self.next();
         let bytes = entry.encode().ok_or_else(|| {
-            Refusal::new(Reason::Malformed, "", "the request makes a log entry of over 65,535 bytes", "ask for less")
+            Refusal::new(
+                Reason::Malformed,
+                "",
+                "the request makes a log entry of over 65,535 bytes",
+                "ask for less",
+            )
         })?;
         self.batch.entries.push(bytes);
         Ok(index)

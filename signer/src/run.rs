@@ -80,9 +80,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let kek = Arc::new(Kek::read(&settings.kek)?);
     let folder = TlsFolder::open(&settings.tls)?;
     let bind = |what, address: SocketAddr, option| async move {
-        TcpListener::bind(address)
-            .await
-            .map_err(|source| RunError::Listen { what, address, option, source })
+        TcpListener::bind(address).await.map_err(|source| RunError::Listen { what, address, option, source })
     };
     let health_listener = bind("health", settings.health, "--health-listen").await?;
     let listener = bind("gRPC", settings.listen, "--listen").await?;
@@ -93,7 +91,8 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
         entropy: Arc::new(SystemEntropy),
         signers: std::thread::available_parallelism().map_or(2, usize::from),
     };
-    let engine = tokio::task::spawn_blocking(move || Engine::start(parts)).await.map_err(io::Error::other)??;
+    let engine =
+        tokio::task::spawn_blocking(move || Engine::start(parts)).await.map_err(io::Error::other)??;
     let engine = Arc::new(engine);
     let status = engine.status();
     let mut terminate = signal(SignalKind::terminate())?;
@@ -136,9 +135,10 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     }
     tracing::info!("signal to stop; requests under way may finish");
     let _ = stop.send(true);
-    match tokio::time::timeout(DRAIN, serving).await {
-        Ok(ended) => ended?,
-        Err(_) => tracing::warn!("some requests did not finish in time"),
+    if let Ok(ended) = tokio::time::timeout(DRAIN, serving).await {
+        ended?;
+    } else {
+        tracing::warn!("some requests did not finish in time");
     }
     tokio::task::spawn_blocking(move || engine.stop()).await.map_err(io::Error::other)?;
     tracing::info!("signer has stopped");

@@ -20,10 +20,14 @@ pub const KEK_LEN: usize = 32;
 #[derive(Debug, thiserror::Error)]
 pub enum KekError {
     /// There is no such file.
-    #[error("key-encryption key {0}: no such file; make one with `keywright-signer kek create {0}` and keep a copy apart from the state folder, for without it the keys cannot be opened")]
+    #[error(
+        "key-encryption key {0}: no such file; make one with `keywright-signer kek create {0}` and keep a copy apart from the state folder, for without it the keys cannot be opened"
+    )]
     Missing(PathBuf),
     /// Others may read it.
-    #[error("key-encryption key {path}: its mode is {mode:04o}, group and others must have no rights; run `chmod 0600 {path}`")]
+    #[error(
+        "key-encryption key {path}: its mode is {mode:04o}, group and others must have no rights; run `chmod 0600 {path}`"
+    )]
     TooOpen {
         /// The file.
         path: PathBuf,
@@ -31,7 +35,9 @@ pub enum KekError {
         mode: u32,
     },
     /// Not 32 bytes.
-    #[error("key-encryption key {path}: must be exactly 32 bytes and is {len}; restore the right file, or make one with `keywright-signer kek create` for a new state folder")]
+    #[error(
+        "key-encryption key {path}: must be exactly 32 bytes and is {len}; restore the right file, or make one with `keywright-signer kek create` for a new state folder"
+    )]
     WrongSize {
         /// The file.
         path: PathBuf,
@@ -39,7 +45,9 @@ pub enum KekError {
         len: u64,
     },
     /// It exists already.
-    #[error("key-encryption key {0}: exists already and is never overwritten; name another file, or keep using this one")]
+    #[error(
+        "key-encryption key {0}: exists already and is never overwritten; name another file, or keep using this one"
+    )]
     Exists(PathBuf),
     /// The disk refused.
     #[error("key-encryption key {path}: {source}")]
@@ -58,7 +66,9 @@ pub enum KekError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SealError {
     /// Wrong KEK, a damaged blob, or a blob moved from elsewhere.
-    #[error("sealed key: does not open; the key-encryption key is another one, or the blob was damaged, moved, or had its constraints edited")]
+    #[error(
+        "sealed key: does not open; the key-encryption key is another one, or the blob was damaged, moved, or had its constraints edited"
+    )]
     Closed,
     /// No randomness.
     #[error(transparent)]
@@ -108,12 +118,13 @@ impl Kek {
         let io = |source| KekError::Io { path: path.to_owned(), source };
         let mut key = Box::new(Zeroizing::new([0; KEK_LEN]));
         entropy.fill(key.as_mut_slice())?;
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(|error| {
-            match error.kind() {
-                io::ErrorKind::AlreadyExists => KekError::Exists(path.to_owned()),
-                _ => io(error),
-            }
-        })?;
+        let mut file =
+            OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(|error| {
+                match error.kind() {
+                    io::ErrorKind::AlreadyExists => KekError::Exists(path.to_owned()),
+                    _ => io(error),
+                }
+            })?;
         file.write_all(key.as_slice()).and_then(|()| file.sync_all()).map_err(io)?;
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         std::fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(io)
@@ -148,7 +159,8 @@ impl Kek {
     pub fn seal(&self, secret: &[u8], binding: &[u8], entropy: &dyn Entropy) -> Result<Sealed, SealError> {
         let mut data_key = Box::new(Zeroizing::new([0_u8; KEK_LEN]));
         entropy.fill(data_key.as_mut_slice())?;
-        let wrapped = encrypt(self.0.as_slice(), data_key.as_slice(), &[b"data key\0", binding].concat(), entropy)?;
+        let wrapped =
+            encrypt(self.0.as_slice(), data_key.as_slice(), &[b"data key\0", binding].concat(), entropy)?;
         let secret = encrypt(data_key.as_slice(), secret, &[b"secret\0", binding].concat(), entropy)?;
         Ok(Sealed { kek_id: self.id(), wrapped, secret })
     }

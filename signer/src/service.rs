@@ -34,9 +34,9 @@ impl Operation {
 
     fn open_to(self, role: Role) -> bool {
         match (self, role) {
-            (Self::EnsureAuthority | Self::Issue, Role::Operator) => true,
             (Self::EnsureAuthority | Self::Issue, Role::Signer | Role::Observer) => false,
-            (Self::GetStatus, Role::Operator | Role::Signer | Role::Observer) => true,
+            (Self::EnsureAuthority | Self::Issue, Role::Operator)
+            | (Self::GetStatus, Role::Operator | Role::Signer | Role::Observer) => true,
         }
     }
 }
@@ -124,22 +124,28 @@ impl Signer for Service {
             }
         };
         let (uid, algorithm) = (ask.id.uid, ask.algorithm);
-        let key = if self.engine.knows(&uid) {
+        let key = if self.engine.knows(&uid) || ask.expected_key_id.is_some() {
             None
         } else {
             // RSA keys take seconds: never on a thread that serves others.
             let made = tokio::task::spawn_blocking(move || PrivateKey::generate(algorithm)).await;
-            match made {
-                Ok(Ok(key)) => Some(key),
-                Ok(Err(_)) | Err(_) => {
-                    let refusal = Refusal::unavailable("the library could not make a key");
-                    return Err(self.refused(refusal, caller, operation, Some(ask.id), Some(uid)).await);
-                }
-            }
+            let Ok(Ok(key)) = made else {
+                let refusal = Refusal::unavailable("the library could not make a key");
+                return Err(self.refused(refusal, caller, operation, Some(ask.id), Some(uid)).await);
+            };
+            Some(key)
         };
-        let answer = self.engine.ensure(ask, key, caller).await.map_err(|refusal| status_of(&refusal.to_wire()))?;
+        let answer =
+            self.engine.ensure(ask, key, caller).await.map_err(|refusal| status_of(&refusal.to_wire()))?;
         let Answer { certificate, parents, step, log_index, created, .. } = answer;
-        Ok(Response::new(wire::Authority { uid: uid.to_string(), certificate, parents, step, log_index, created }))
+        Ok(Response::new(wire::Authority {
+            uid: uid.to_string(),
+            certificate,
+            parents,
+            step,
+            log_index,
+            created,
+        }))
     }
 
     async fn issue(&self, request: Request<wire::IssueRequest>) -> Result<Response<wire::Issued>, Status> {

@@ -139,7 +139,9 @@ impl Store {
             None if head.published > 0 => return Err(StoreError::Mixed("the log's checkpoint is missing")),
             None => Edge::default(),
             Some(checkpoint) if checkpoint.size > head.size => {
-                return Err(StoreError::Mixed("the log is longer than the ledger knows: the ledger was put back"));
+                return Err(StoreError::Mixed(
+                    "the log is longer than the ledger knows: the ledger was put back",
+                ));
             }
             Some(checkpoint) if checkpoint.size < head.published => {
                 return Err(StoreError::Mixed("the log is shorter than it was: it was cut or put back"));
@@ -151,7 +153,9 @@ impl Store {
         let mut tail = found.entries_from(edge.size() / FULL_U64 * FULL_U64)?;
         let behind = tail.split_off(unfinished.len().min(tail.len()));
         if !tail.iter().map(|entry| leaf_hash(entry)).eq(unfinished.iter().copied()) {
-            return Err(StoreError::Mixed("the log's last entries are not the ledger's: one of them was forked"));
+            return Err(StoreError::Mixed(
+                "the log's last entries are not the ledger's: one of them was forked",
+            ));
         }
         for entry in &behind {
             frontier.push(leaf_hash(entry));
@@ -159,7 +163,9 @@ impl Store {
         let is_new = new.is_some();
         let mut ledger = found.ready(new, frontier)?;
         let mut bundle = Vec::new();
-        tail.iter().for_each(|entry| join_bundle(&mut bundle, entry));
+        for entry in &tail {
+            join_bundle(&mut bundle, entry);
+        }
         let mut log = Log::new(dir, key, edge, bundle);
         if is_new || !behind.is_empty() || log.size() == 0 {
             log.publish(&behind)?;

@@ -39,7 +39,11 @@ impl Connected for PeerStream {
 }
 
 impl AsyncRead for PeerStream {
-    fn poll_read(mut self: Pinned<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pinned<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         Pinned::new(&mut self.tls).poll_read(cx, buf)
     }
 }
@@ -108,6 +112,7 @@ async fn shake(tcp: TcpStream, folder: &TlsFolder) -> io::Result<(TlsStream<TcpS
     tcp.set_nodelay(true)?;
     let tls = TlsAcceptor::from(folder.server()).accept(tcp).await?;
     let certificate = tls.get_ref().1.peer_certificates().and_then(<[_]>::first);
-    let pin = certificate.and_then(Pin::of).ok_or_else(|| io::Error::other("the peer showed no certificate"))?;
+    let pin =
+        certificate.and_then(Pin::of).ok_or_else(|| io::Error::other("the peer showed no certificate"))?;
     Ok((tls, pin))
 }

@@ -44,8 +44,8 @@ pub enum ConnectError {
 /// `ca.crt`, carry the DNS name `keywright-signer` whatever its address, and be pinned with the role `signer`.
 /// Errors: a malformed endpoint, an unusable TLS folder. Must be called within a tokio runtime.
 pub fn connect(endpoint: &str, tls_dir: &Path, timeouts: Timeouts) -> Result<SignerClient, ConnectError> {
-    let address = address_of(endpoint)
-        .ok_or_else(|| ConnectError::Endpoint { endpoint: endpoint.to_owned() })?;
+    let address =
+        address_of(endpoint).ok_or_else(|| ConnectError::Endpoint { endpoint: endpoint.to_owned() })?;
     let folder = TlsFolder::open(tls_dir)?;
     let connector = tower::service_fn(move |_: Uri| {
         let (address, folder) = (address.clone(), folder.clone());

@@ -201,6 +201,14 @@ impl Scene<'_> {
                     }
                 }
             }
+            None if ask.expected_key_id.is_some() => {
+                return Err(Refusal::new(
+                    Reason::UnknownAuthority,
+                    "expectedKeyId",
+                    "the asker has seen this authority before, and this signer has no key of it",
+                    "restore the state folder that holds the key, or make a new authority under a new name",
+                ));
+            }
             None => {
                 let constraints = judge::may_be_born(&ask, &line, self.now_signed())?;
                 let Some(key) = key.filter(|key| key.algorithm() == ask.algorithm) else {
@@ -264,7 +272,12 @@ impl Scene<'_> {
         Ok(course)
     }
 
-    fn key_event(&mut self, authority: &Arc<Authority>, event: &'static str, caller: &str) -> Result<(), Refusal> {
+    fn key_event(
+        &mut self,
+        authority: &Arc<Authority>,
+        event: &'static str,
+        caller: &str,
+    ) -> Result<(), Refusal> {
         let constraints = digest(&SHA256, &authority.constraints.wire().encode_to_vec());
         let entry = self
             .turn
@@ -300,6 +313,16 @@ fn again(row: RequestRow, id: RequestId, parents: Vec<Vec<u8>>) -> Answer {
 }
 
 fn immutable(authority: &Authority, ask: &ValidEnsure) -> Result<(), Refusal> {
+    if let Some(expected) = &ask.expected_key_id
+        && *expected != authority.key.public_key().key_identifier()
+    {
+        return Err(Refusal::new(
+            Reason::Immutable,
+            "expectedKeyId",
+            "the key of this authority is another one than the asker has seen",
+            "find out which is the right signer or state folder before anything is signed",
+        ));
+    }
     let differs = |field: &str, what: String| {
         let rule = format!("is fixed when the key is made: {what}");
         Err(Refusal::new(Reason::Immutable, field, rule, "put it back, or make a new authority"))
@@ -311,7 +334,10 @@ fn immutable(authority: &Authority, ask: &ValidEnsure) -> Result<(), Refusal> {
         return differs("privateKey.algorithm", format!("the key is {}", authority.algorithm.name()));
     }
     if authority.parent != ask.parent {
-        return differs("issuerRef", authority.parent.map_or("it is a root".into(), |uid: Uid| format!("its parent is {uid}")));
+        return differs(
+            "issuerRef",
+            authority.parent.map_or("it is a root".into(), |uid: Uid| format!("its parent is {uid}")),
+        );
     }
     Ok(())
 }

@@ -54,7 +54,12 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(parts: Parts, shared: Arc<Shared>, store: Store, to_sign: Sender<(u64, Recorded)>) -> Self {
+    pub(super) fn new(
+        parts: Parts,
+        shared: Arc<Shared>,
+        store: Store,
+        to_sign: Sender<(u64, Recorded)>,
+    ) -> Self {
         let Parts { state, kek, clock, entropy, .. } = parts;
         let writer = Self {
             tried: clock.monotonic(),
@@ -142,6 +147,7 @@ impl Writer {
         self.generation += 1;
         self.store = Err(why);
         self.tried = self.clock.monotonic();
+        self.show();
     }
 
     fn reopen_if_failed(&mut self) {
@@ -268,14 +274,14 @@ impl Writer {
                 self.busy.insert(id.uid, VecDeque::new());
                 scene.settled.push((ticket, id, None));
             }
-            Ok(Course::Sign { linted, parents, created }) => match scene.turn.add(*linted) {
-                Err(refusal) => scene.answers.push((reply, Err(refusal))),
-                Ok(()) => {
-                    self.waiting.insert(ticket, Waiting { reply, parents, created });
-                    self.busy.insert(id.uid, VecDeque::new());
-                    scene.pending.push((ticket, id));
+            Ok(Course::Sign { linted, parents, created }) => {
+                if let Err(refusal) = scene.turn.add(*linted) {
+                    return scene.answers.push((reply, Err(refusal)));
                 }
-            },
+                self.waiting.insert(ticket, Waiting { reply, parents, created });
+                self.busy.insert(id.uid, VecDeque::new());
+                scene.pending.push((ticket, id));
+            }
         }
     }
 
@@ -293,7 +299,10 @@ impl Writer {
             }
         };
         if generation != self.generation {
-            self.disappoint(ticket, &Refusal::unavailable("the state folder failed while this was being signed"));
+            self.disappoint(
+                ticket,
+                &Refusal::unavailable("the state folder failed while this was being signed"),
+            );
             return self.release(id.uid);
         }
         let added = match outcome {
@@ -343,7 +352,9 @@ impl Writer {
                     changed.iter().chain(certified).for_each(|one| keyring.put(Arc::clone(one)));
                     self.shared.set_keyring(keyring);
                 }
-                released.into_iter().for_each(|one| self.hand_out(one));
+                for one in released {
+                    self.hand_out(one);
+                }
                 for (ticket, id, failure) in settled {
                     if let Some(why) = failure {
                         self.disappoint(ticket, &Refusal::internal(why));
@@ -378,8 +389,7 @@ impl Writer {
         let Released { ticket, id, certificate, log_index, .. } = released;
         if let Some(Waiting { reply, parents, created }) = self.waiting.remove(&ticket) {
             let certificate = certificate.der().to_vec();
-            let answer =
-                Answer { certificate, parents, step: id.step, log_index, repeated: false, created };
+            let answer = Answer { certificate, parents, step: id.step, log_index, repeated: false, created };
             let _ = reply.send(Ok(answer));
         }
     }

@@ -146,23 +146,35 @@ fn without_code(head: &HeadRow) -> Vec<u8> {
 impl Found {
     /// Opens or creates the file and reads its head. Errors: in use, unreadable, or a head that is not authentic.
     pub fn open(path: &Path, kek: Arc<Kek>) -> Result<Self, LedgerError> {
-        let db = redb::Builder::new().set_cache_size(CACHE_BYTES).create(path).map_err(LedgerError::storage)?;
+        let db =
+            redb::Builder::new().set_cache_size(CACHE_BYTES).create(path).map_err(LedgerError::storage)?;
         let setup = db.begin_write().map_err(LedgerError::storage)?;
         let (head, keys, kept) = {
             let head = setup.open_table(HEAD).map_err(LedgerError::storage)?;
             let head = match head.get("head").map_err(LedgerError::storage)? {
                 Some(row) => Some(
-                    HeadRow::decode(row.value()).map_err(|_| LedgerError::Untrue("its head does not decode"))?,
+                    HeadRow::decode(row.value())
+                        .map_err(|_| LedgerError::Untrue("its head does not decode"))?,
                 ),
                 None => None,
             };
             let mut keys = BTreeMap::new();
-            for row in setup.open_table(AUTHORITIES).map_err(LedgerError::storage)?.iter().map_err(LedgerError::storage)? {
+            for row in setup
+                .open_table(AUTHORITIES)
+                .map_err(LedgerError::storage)?
+                .iter()
+                .map_err(LedgerError::storage)?
+            {
                 let (uid, row) = row.map_err(LedgerError::storage)?;
                 keys.insert(Uid(*uid.value()), hash(row.value()));
             }
             let mut kept = VecDeque::new();
-            for row in setup.open_table(ENTRIES).map_err(LedgerError::storage)?.iter().map_err(LedgerError::storage)? {
+            for row in setup
+                .open_table(ENTRIES)
+                .map_err(LedgerError::storage)?
+                .iter()
+                .map_err(LedgerError::storage)?
+            {
                 let (first, bundle) = row.map_err(LedgerError::storage)?;
                 kept.push_back((first.value(), split_bundle(bundle.value()).count() as u64));
             }
@@ -208,7 +220,11 @@ impl Found {
                 }
             }
         }
-        if next == size.max(from) { Ok(entries) } else { Err(LedgerError::Untrue("committed entries are missing")) }
+        if next == size.max(from) {
+            Ok(entries)
+        } else {
+            Err(LedgerError::Untrue("committed entries are missing"))
+        }
     }
 
     /// The ledger, ready to be written. `head` is the new one of a new ledger; `frontier` is that of all entries.
@@ -218,7 +234,9 @@ impl Found {
         let (head, is_new) = match (self.head, new) {
             (Some(head), None) => (head, false),
             (None, Some(head)) => (head, true),
-            (Some(_), Some(_)) | (None, None) => return Err(LedgerError::Untrue("it is neither new nor old")),
+            (Some(_), Some(_)) | (None, None) => {
+                return Err(LedgerError::Untrue("it is neither new nor old"));
+            }
         };
         if head.size != frontier.size() || (!is_new && head.root != frontier.root()) {
             return Err(LedgerError::Untrue("log and ledger are not of one history (forked or cut)"));
@@ -285,7 +303,8 @@ impl Ledger {
                 table.insert(self.frontier.size(), bundle.as_slice()).map_err(LedgerError::storage)?;
             }
             let floor = published / FULL_U64 * FULL_U64;
-            for (first, _) in self.kept.iter().take_while(|(first, count)| first + count <= floor).take(PRUNE) {
+            for (first, _) in self.kept.iter().take_while(|(first, count)| first + count <= floor).take(PRUNE)
+            {
                 table.remove(first).map_err(LedgerError::storage)?;
                 pruned += 1;
             }
@@ -364,11 +383,7 @@ impl View {
         let Some(newest) = steps.next_back() else { return Ok(History::default()) };
         let (key, row) = newest.map_err(LedgerError::storage)?;
         let highest = RequestId::from_key(key.value()).step;
-        let row = if highest == id.step {
-            Some(decode(row.value())?)
-        } else {
-            self.request(id)?
-        };
+        let row = if highest == id.step { Some(decode(row.value())?) } else { self.request(id)? };
         Ok(History { row, highest: Some(highest) })
     }
 

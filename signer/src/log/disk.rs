@@ -23,7 +23,9 @@ pub enum DiskError {
     #[error("log: {0}; restore the log folder that belongs to this ledger")]
     Checkpoint(#[from] NoteError),
     /// A tile is missing, cut, or not what the checkpoint commits to.
-    #[error("log: {what} was cut or edited; restore the log folder, and run `keywright-signer log fsck` to see how far it is sound")]
+    #[error(
+        "log: {what} was cut or edited; restore the log folder, and run `keywright-signer log fsck` to see how far it is sound"
+    )]
     Damaged {
         /// Which part.
         what: String,
@@ -72,7 +74,8 @@ impl LogDir {
         for candidate in candidates {
             match fs::read(&candidate) {
                 Ok(bytes) => return Ok(bytes),
-                Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
+                Err(error)
+                    if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
                 Err(error) => return Err(Self::io(&candidate)(error)),
             }
         }

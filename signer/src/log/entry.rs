@@ -143,8 +143,7 @@ mod tests {
             .with("intent", 7)
             .with("certificate", "")
             .with("usages", Value::List(vec!["server auth".into()]));
-        let wanted =
-            r#"{"at":1900000000,"intent":7,"kind":"signature","serial":"40aa","usages":["server auth"],"v":1}"#;
+        let wanted = r#"{"at":1900000000,"intent":7,"kind":"signature","serial":"40aa","usages":["server auth"],"v":1}"#;
         assert_eq!(entry.encode(), Some(wanted.as_bytes().to_vec()));
     }
 

@@ -19,7 +19,8 @@ pub struct Sound {
 /// Recomputes everything from the entry bundles. Errors: the first thing that is missing or wrong.
 pub fn fsck(dir: &LogDir, verifier: &Verifier) -> Result<Sound, DiskError> {
     let damaged = |what: String| DiskError::Damaged { what };
-    let checkpoint = dir.checkpoint(verifier)?.ok_or_else(|| damaged("the checkpoint (it is missing)".into()))?;
+    let checkpoint =
+        dir.checkpoint(verifier)?.ok_or_else(|| damaged("the checkpoint (it is missing)".into()))?;
     let mut edge = Edge::default();
     let mut tiles = 0;
     while edge.size() < checkpoint.size {
@@ -40,7 +41,9 @@ pub fn fsck(dir: &LogDir, verifier: &Verifier) -> Result<Sound, DiskError> {
         if !hashes.is_empty() {
             tiles += 1;
             if dir.hashes(number, checkpoint.size >> (8 * (level + 1)), hashes.len())? != hashes {
-                return Err(damaged(format!("the last hash tile of level {level}, or the entries below it,")));
+                return Err(damaged(format!(
+                    "the last hash tile of level {level}, or the entries below it,"
+                )));
             }
         }
     }

@@ -87,7 +87,8 @@ impl Verifier {
         let key = BASE64.decode(key).ok()?;
         let (kind, key) = key.split_first()?;
         let verifier = Self::new(name.to_owned(), key.try_into().ok()?);
-        (*kind == ED25519_TYPE && hex::encode(verifier.key_id()) == id && !name.is_empty()).then_some(verifier)
+        (*kind == ED25519_TYPE && hex::encode(verifier.key_id()) == id && !name.is_empty())
+            .then_some(verifier)
     }
 
     /// Reads a checkpoint and checks the log's signature on it. Other signatures are passed over.
@@ -107,11 +108,16 @@ impl Verifier {
             .ok()
             .filter(|parsed| parsed.to_string() == size)
             .ok_or(NoteError::Malformed)?;
-        let root = BASE64.decode(root).ok().and_then(|root| root.try_into().ok()).ok_or(NoteError::Malformed)?;
+        let root =
+            BASE64.decode(root).ok().and_then(|root| root.try_into().ok()).ok_or(NoteError::Malformed)?;
         let signed = signatures.lines().filter_map(|line| self.signature(line)).any(|signature| {
             UnparsedPublicKey::new(&ED25519, self.key).verify(text.as_bytes(), &signature).is_ok()
         });
-        if signed { Ok(Checkpoint { origin: self.name.clone(), size, root }) } else { Err(NoteError::Unsigned) }
+        if signed {
+            Ok(Checkpoint { origin: self.name.clone(), size, root })
+        } else {
+            Err(NoteError::Unsigned)
+        }
     }
 
     fn signature(&self, line: &str) -> Option<Vec<u8>> {

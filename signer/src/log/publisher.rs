@@ -82,7 +82,8 @@ impl Log {
 /// The partial tiles of a tree with this edge.
 fn partials(edge: &Edge) -> impl Iterator<Item = (Row, u64, usize)> {
     let size = edge.size();
-    let bundle = (!edge.unfinished(0).is_empty()).then(|| (Row::Entries, size / FULL_U64, edge.unfinished(0).len()));
+    let bundle =
+        (!edge.unfinished(0).is_empty()).then(|| (Row::Entries, size / FULL_U64, edge.unfinished(0).len()));
     let hashes = (0..edge.height()).filter_map(move |level| {
         let width = edge.unfinished(level).len();
         let row = Row::Hashes(u8::try_from(level).ok()?);
@@ -127,8 +128,9 @@ impl Publisher {
         let progress = Arc::new(Progress::default());
         progress.published.store(log.size(), Ordering::Release);
         let shared = Arc::clone(&progress);
-        let thread =
-            std::thread::Builder::new().name("publisher".into()).spawn(move || run(&mut log, &entries, &shared))?;
+        let thread = std::thread::Builder::new()
+            .name("publisher".into())
+            .spawn(move || run(&mut log, &entries, &shared))?;
         Ok(Self { queue: Some(queue), thread: Some(thread), progress })
     }
 

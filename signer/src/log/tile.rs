@@ -19,15 +19,12 @@ pub enum Row {
 
 /// Path of a tile relative to the log's root; `width` 256 is a full tile, less a partial one.
 pub fn path(row: Row, n: u64, width: usize) -> PathBuf {
-    let mut text = match row {
-        Row::Hashes(level) => format!("tile/{level}/"),
-        Row::Entries => "tile/entries/".to_owned(),
+    let row = match row {
+        Row::Hashes(level) => level.to_string(),
+        Row::Entries => "entries".to_owned(),
     };
-    text.push_str(&number(n));
-    if width < FULL {
-        text.push_str(&format!(".p/{width}"));
-    }
-    text.into()
+    let n = number(n);
+    if width < FULL { format!("tile/{row}/{n}.p/{width}").into() } else { format!("tile/{row}/{n}").into() }
 }
 
 /// Three digits at a time, all groups but the last with an `x` before them.

@@ -97,7 +97,9 @@ impl Peers {
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A file is missing or unreadable.
-    #[error("{path}: cannot be read ({source}); the TLS folder needs ca.crt, tls.crt, tls.key and peers.json")]
+    #[error(
+        "{path}: cannot be read ({source}); the TLS folder needs ca.crt, tls.crt, tls.key and peers.json"
+    )]
     Read {
         /// The file.
         path: PathBuf,
@@ -143,7 +145,12 @@ impl Files {
             let path = dir.join(name);
             std::fs::read(&path).map_err(|source| TlsError::Read { path, source })
         };
-        Ok(Self { ca: read("ca.crt")?, crt: read("tls.crt")?, key: read("tls.key")?, peers: read("peers.json")? })
+        Ok(Self {
+            ca: read("ca.crt")?,
+            crt: read("tls.crt")?,
+            key: read("tls.key")?,
+            peers: read("peers.json")?,
+        })
     }
 
     fn digest(&self) -> [u8; 32] {
@@ -239,9 +246,8 @@ impl TlsFolder {
 
     fn fresh(&self) -> Arc<Current> {
         let held = self.held();
-        let read = Files::read(&self.dir).and_then(|files| {
-            if files.digest() == held.digest { Ok(None) } else { load(&files).map(Some) }
-        });
+        let read = Files::read(&self.dir)
+            .and_then(|files| if files.digest() == held.digest { Ok(None) } else { load(&files).map(Some) });
         match read {
             Ok(None) => held,
             Ok(Some(new)) => {

@@ -8,7 +8,8 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::version::TLS13;
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error, ServerConfig, SignatureScheme,
+    CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error, ServerConfig,
+    SignatureScheme,
 };
 use std::sync::Arc;
 
@@ -20,9 +21,10 @@ const ALPN_H2: &[u8] = b"h2";
 pub fn server_config(material: &Material) -> Result<ServerConfig, TlsError> {
     let unfit = |e: Error| TlsError::Unfit(e.to_string());
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let chain = WebPkiClientVerifier::builder_with_provider(Arc::clone(&material.roots), Arc::clone(&provider))
-        .build()
-        .map_err(|e| TlsError::Unfit(e.to_string()))?;
+    let chain =
+        WebPkiClientVerifier::builder_with_provider(Arc::clone(&material.roots), Arc::clone(&provider))
+            .build()
+            .map_err(|e| TlsError::Unfit(e.to_string()))?;
     let verifier = Arc::new(PinnedClients { chain, peers: Arc::clone(&material.peers) });
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&TLS13])
@@ -42,9 +44,10 @@ pub fn server_config(material: &Material) -> Result<ServerConfig, TlsError> {
 pub fn client_config(material: &Material) -> Result<ClientConfig, TlsError> {
     let unfit = |e: Error| TlsError::Unfit(e.to_string());
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let chain = WebPkiServerVerifier::builder_with_provider(Arc::clone(&material.roots), Arc::clone(&provider))
-        .build()
-        .map_err(|e| TlsError::Unfit(e.to_string()))?;
+    let chain =
+        WebPkiServerVerifier::builder_with_provider(Arc::clone(&material.roots), Arc::clone(&provider))
+            .build()
+            .map_err(|e| TlsError::Unfit(e.to_string()))?;
     let verifier = Arc::new(PinnedSigner { chain, peers: Arc::clone(&material.peers) });
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&TLS13])

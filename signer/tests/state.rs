@@ -1,0 +1,272 @@
+//! The state folder under hostile hands and failing disks: refused at start, nothing signed, nothing half-true.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "test code outside #[test] functions")]
+
+mod support;
+
+use keywright_pki::algorithm::KeyAlgorithm;
+use keywright_signer::refusal::Reason;
+use keywright_signer::store::StoreError;
+use redb::{Database, ReadableTable as _, TableDefinition};
+use std::fs;
+use std::path::Path;
+use support::{Bench, LEAF, child, leaf, new_key, root, uid};
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for file in fs::read_dir(from).unwrap() {
+        let file = file.unwrap();
+        let target = to.join(file.file_name());
+        if file.file_type().unwrap().is_dir() {
+            copy(&file.path(), &target);
+        } else {
+            fs::copy(file.path(), target).unwrap();
+        }
+    }
+}
+
+/// A stopped bench with two authorities and some leaves, and a copy of its state from before the leaves.
+async fn grown() -> (Bench, tempfile::TempDir) {
+    let mut bench = Bench::with_authorities().await;
+    bench.close();
+    let earlier = tempfile::tempdir().unwrap();
+    copy(&bench.state(), earlier.path());
+    bench.open().unwrap();
+    for n in 0..150 {
+        bench.issue(&leaf(&uid(n), &new_key(KeyAlgorithm::Ed25519))).await.unwrap();
+    }
+    bench.close();
+    (bench, earlier)
+}
+
+#[tokio::test]
+async fn a_reopened_signer_knows_everything() {
+    let (mut bench, _) = grown().await;
+    bench.open().unwrap();
+    let status = bench.engine().status();
+    assert_eq!((status.authorities, status.log_size, status.ready), (2, 306, true));
+    assert!(bench.ensure(&root()).await.unwrap().repeated);
+    bench.issue(&leaf(LEAF, &new_key(KeyAlgorithm::Ed25519))).await.unwrap();
+    assert_eq!(bench.published(308).await.len(), 308);
+}
+
+#[tokio::test]
+async fn a_log_that_was_cut_edited_or_put_back_is_refused_at_start() {
+    let (mut bench, earlier) = grown().await;
+    let log = bench.state().join("log");
+    let sound = tempfile::tempdir().unwrap();
+    copy(&log, sound.path());
+    let restore = || {
+        fs::remove_dir_all(&log).unwrap();
+        copy(sound.path(), &log);
+    };
+    fs::remove_dir_all(&log).unwrap();
+    assert!(matches!(bench.open(), Err(StoreError::Mixed(_))), "removed");
+    copy(&earlier.path().join("log"), &log);
+    assert!(matches!(bench.open(), Err(StoreError::Mixed(_))), "put back to an earlier time");
+    for file in ["tile/0/001.p/50", "tile/1/000.p/1", "tile/entries/001.p/50"] {
+        restore();
+        let mut bytes = fs::read(log.join(file)).unwrap();
+        bytes[20] ^= 1;
+        fs::write(log.join(file), bytes).unwrap();
+        assert!(matches!(bench.open(), Err(StoreError::Log(_))), "{file} edited");
+        fs::remove_file(log.join(file)).unwrap();
+        assert!(matches!(bench.open(), Err(StoreError::Log(_))), "{file} removed");
+    }
+    restore();
+    let checkpoint = fs::read_to_string(log.join("checkpoint")).unwrap().replace("\n306\n", "\n305\n");
+    fs::write(log.join("checkpoint"), checkpoint).unwrap();
+    assert!(matches!(bench.open(), Err(StoreError::Log(_))), "checkpoint edited");
+    restore();
+    bench.open().unwrap();
+}
+
+#[tokio::test]
+async fn a_ledger_that_was_put_back_or_lost_is_refused_at_start() {
+    let (mut bench, earlier) = grown().await;
+    let ledger = bench.state().join("ledger.redb");
+    fs::remove_file(&ledger).unwrap();
+    assert!(matches!(bench.open(), Err(StoreError::Mixed(_))), "lost");
+    fs::copy(earlier.path().join("ledger.redb"), &ledger).unwrap();
+    assert!(matches!(bench.open(), Err(StoreError::Mixed(_))), "put back");
+}
+
+const AUTHORITIES: TableDefinition<&[u8; 16], &[u8]> = TableDefinition::new("authorities");
+
+fn edit_authorities(path: &Path, edit: impl FnOnce(&mut Vec<([u8; 16], Vec<u8>)>)) {
+    let db = Database::create(path).unwrap();
+    let write = db.begin_write().unwrap();
+    {
+        let mut table = write.open_table(AUTHORITIES).unwrap();
+        let mut rows: Vec<_> = table
+            .iter()
+            .unwrap()
+            .map(|row| row.map(|(key, value)| (*key.value(), value.value().to_vec())).unwrap())
+            .collect();
+        edit(&mut rows);
+        for (key, row) in rows {
+            table.insert(&key, row.as_slice()).unwrap();
+        }
+    }
+    write.commit().unwrap();
+}
+
+#[tokio::test]
+async fn sealed_keys_can_neither_be_moved_nor_edited_nor_put_back() {
+    let (mut bench, earlier) = grown().await;
+    let ledger = bench.state().join("ledger.redb");
+    let sound = fs::read(&ledger).unwrap();
+    edit_authorities(&ledger, |rows| {
+        let other = rows[1].1.clone();
+        rows[0].1 = other;
+    });
+    assert!(bench.open().is_err(), "moved");
+    fs::write(&ledger, &sound).unwrap();
+    edit_authorities(&ledger, |rows| {
+        let last = rows[0].1.len() / 2;
+        rows[0].1[last] ^= 1;
+    });
+    assert!(bench.open().is_err(), "edited");
+    fs::write(&ledger, &sound).unwrap();
+    bench.open().unwrap();
+    let mut tighter = child();
+    tighter.constraints.as_mut().unwrap().max_leaf_seconds = Some(60);
+    bench.ensure(&tighter).await.unwrap();
+    bench.close();
+    let mut looser = Vec::new();
+    edit_authorities(&earlier.path().join("ledger.redb"), |rows| looser.clone_from(rows));
+    edit_authorities(&ledger, |rows| *rows = looser);
+    assert!(matches!(bench.open(), Err(StoreError::Ledger(_))), "put back to looser constraints");
+}
+
+#[tokio::test]
+async fn another_key_encryption_key_opens_nothing() {
+    let (mut bench, _) = grown().await;
+    fs::write(bench.dir.path().join("kek"), [7; 32]).unwrap();
+    assert!(bench.open().is_err());
+}
+
+#[tokio::test]
+async fn one_state_folder_serves_one_signer() {
+    let mut bench = Bench::with_authorities().await;
+    let first = bench.engine.take();
+    assert!(matches!(bench.open(), Err(StoreError::Ledger(_))));
+    drop(first);
+    bench.open().unwrap();
+}
+
+#[tokio::test]
+async fn a_log_behind_its_ledger_is_completed_at_start() {
+    let mut bench = Bench::with_authorities().await;
+    bench.close();
+    let log = bench.state().join("log");
+    let earlier = tempfile::tempdir().unwrap();
+    copy(&log, earlier.path());
+    let before = fs::read(bench.state().join("ledger.redb")).unwrap();
+    bench.open().unwrap();
+    bench.issue(&leaf(LEAF, &new_key(KeyAlgorithm::Ed25519))).await.unwrap();
+    // What a crash right after the commit leaves: the ledger new, the log's files old. The copy is taken while the
+    // engine runs, as a crash would.
+    let ledger = fs::read(bench.state().join("ledger.redb")).unwrap();
+    assert_ne!(before, ledger);
+    bench.close();
+    fs::write(bench.state().join("ledger.redb"), ledger).unwrap();
+    fs::remove_dir_all(&log).unwrap();
+    copy(earlier.path(), &log);
+    bench.open().unwrap();
+    let entries = bench.published(8).await;
+    assert_eq!(Bench::kinds(&entries)[6..], ["intent", "signature"]);
+}
+
+#[tokio::test]
+async fn an_intent_without_an_outcome_is_abandoned_at_start_and_the_request_signed_anew() {
+    let mut bench = Bench::with_authorities().await;
+    let request = leaf(LEAF, &new_key(KeyAlgorithm::Rsa2048));
+    let mut authority = root();
+    authority.key_algorithm = 7;
+    authority.request_key = support::request_key(&uid(1), 1);
+    bench.ensure(&authority).await.unwrap();
+    let request = keywright_signer_protocol::v1alpha1::IssueRequest { authority_uid: uid(1), ..request };
+    let mut cut = None;
+    // An RSA-4096 signature takes milliseconds: copies catch the moment in between. The log is copied before the ledger,
+    // so that it is behind, as after a crash.
+    for n in 0..200 {
+        let mut request = request.clone();
+        request.request_key = support::request_key(&uid(100 + n), 1);
+        let (answer, copies) = tokio::join!(bench.issue(&request), async {
+            let mut copies = Vec::new();
+            for _ in 0..8 {
+                let dir = tempfile::tempdir().unwrap();
+                copy(&bench.state().join("log"), &dir.path().join("log"));
+                fs::copy(bench.state().join("ledger.redb"), dir.path().join("ledger.redb")).unwrap();
+                copies.push(dir);
+                tokio::task::yield_now().await;
+            }
+            copies
+        });
+        answer.unwrap();
+        let found = copies.into_iter().find(|copied| {
+            let probe = tempfile::tempdir().unwrap();
+            fs::copy(copied.path().join("ledger.redb"), probe.path().join("ledger.redb")).unwrap();
+            open_intents(&probe.path().join("ledger.redb")) == 1
+        });
+        if let Some(copied) = found {
+            cut = Some((copied, request));
+            break;
+        }
+    }
+    let Some((copied, request)) = cut else {
+        panic!("the moment between intent and signature was never caught")
+    };
+    bench.close();
+    fs::remove_dir_all(bench.state()).unwrap();
+    copy(copied.path(), &bench.state());
+    bench.open().unwrap();
+    let size = usize::try_from(bench.engine().status().log_size).unwrap();
+    assert_eq!(bench.published(size).await.last().unwrap()["kind"], "abandoned");
+    assert!(!bench.issue(&request).await.unwrap().repeated);
+}
+
+fn open_intents(path: &Path) -> u64 {
+    use redb::ReadableTableMetadata as _;
+    const OPEN: TableDefinition<&[u8; 24], u64> = TableDefinition::new("open");
+    let Ok(db) = Database::create(path) else { return 0 };
+    let write = db.begin_write().unwrap();
+    write.open_table(OPEN).unwrap().len().unwrap()
+}
+
+#[tokio::test]
+async fn a_log_that_cannot_be_written_stops_signing_until_it_can() {
+    let bench = Bench::with_authorities().await;
+    bench.published(6).await;
+    let log = bench.state().join("log");
+    let aside = bench.state().join("aside");
+    fs::rename(&log, &aside).unwrap();
+    // A file where the folder was: every write fails, for root too.
+    fs::write(&log, b"").unwrap();
+    let mut refusal = None;
+    for n in 0..100 {
+        match bench.issue(&leaf(&uid(n), &new_key(KeyAlgorithm::Ed25519))).await {
+            Ok(_) => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
+            Err(refused) => {
+                refusal = Some(refused);
+                break;
+            }
+        }
+    }
+    assert_eq!(refusal.map(|refusal| refusal.reason), Some(Reason::Unavailable));
+    assert!(!bench.engine().status().ready);
+    fs::remove_file(&log).unwrap();
+    fs::rename(&aside, &log).unwrap();
+    for _ in 0..100 {
+        if bench.issue(&leaf(LEAF, &new_key(KeyAlgorithm::Ed25519))).await.is_ok() {
+            let status = bench.engine().status();
+            assert!(status.ready);
+            let size = usize::try_from(status.log_size).unwrap();
+            bench.published(size).await;
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    panic!("it never signed again");
+}

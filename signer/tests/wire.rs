@@ -1,0 +1,325 @@
+//! The binary from outside: mutual TLS, health, kill -9 under load, a clean stop, its refusals to start.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "test code outside #[test] functions")]
+
+mod support;
+
+use keywright_pki::algorithm::KeyAlgorithm;
+use keywright_pki::certificate::Certificate;
+use keywright_signer::refusal::Reason;
+use keywright_signer_protocol::tls::TlsFolder;
+use keywright_signer_protocol::v1alpha1 as wire;
+use keywright_signer_protocol::{SignerClient, Timeouts, connect, refusal_of};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use std::collections::BTreeSet;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use support::{End, Installation, foreign_log, leaf, new_key, root, uid};
+use tempfile::TempDir;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_keywright-signer");
+const TIMEOUTS: Timeouts = Timeouts { connect: Duration::from_secs(5), request: Duration::from_secs(20) };
+
+fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+/// A signer process with everything it needs, in a temporary folder.
+struct World {
+    dir: TempDir,
+    installation: Installation,
+    operator: End,
+    listen: SocketAddr,
+    health: SocketAddr,
+    process: Option<Child>,
+}
+
+impl World {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let installation = Installation::new();
+        let signer = installation.end("keywright-signer");
+        let operator = installation.end("keywright-operator");
+        let observer = installation.end("keywright-observer");
+        let peers = [("keywright-operator", "operator", &operator), ("watcher", "observer", &observer)];
+        installation.folder(&dir.path().join("signer-tls"), &signer, &peers);
+        installation.folder(
+            &dir.path().join("operator-tls"),
+            &operator,
+            &[("keywright-signer", "signer", &signer)],
+        );
+        installation.folder(
+            &dir.path().join("observer-tls"),
+            &observer,
+            &[("keywright-signer", "signer", &signer)],
+        );
+        let world = Self {
+            dir,
+            installation,
+            operator,
+            listen: free_address(),
+            health: free_address(),
+            process: None,
+        };
+        assert!(Self::command(&["kek", "create", world.path("kek").to_str().unwrap()]).status.success());
+        world
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn command(arguments: &[&str]) -> Output {
+        Command::new(BINARY).args(arguments).output().unwrap()
+    }
+
+    fn run(&self) -> Command {
+        let mut command = Command::new(BINARY);
+        command.arg("run");
+        for (option, value) in [("state-dir", "state"), ("kek-file", "kek"), ("tls-dir", "signer-tls")] {
+            command.arg(format!("--{option}")).arg(self.path(value));
+        }
+        command.args(["--listen", &self.listen.to_string(), "--health-listen", &self.health.to_string()]);
+        command
+    }
+
+    fn start(&mut self) {
+        let log = std::fs::File::options().create(true).append(true).open(self.path("stderr")).unwrap();
+        self.process = Some(self.run().stderr(log).stdout(Stdio::null()).spawn().unwrap());
+        for _ in 0..200 {
+            if self.get("/readyz").starts_with("HTTP/1.1 200") {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(25));
+        }
+        panic!("not ready: {}", std::fs::read_to_string(self.path("stderr")).unwrap());
+    }
+
+    fn get(&self, path: &str) -> String {
+        use std::io::{Read as _, Write as _};
+        let Ok(mut stream) = TcpStream::connect(self.health) else { return String::new() };
+        let _ = write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        let mut answer = String::new();
+        let _ = stream.read_to_string(&mut answer);
+        answer
+    }
+
+    fn signal(&mut self, signal: &str) -> std::process::ExitStatus {
+        let mut process = self.process.take().unwrap();
+        assert!(Command::new("kill").args([signal, &process.id().to_string()]).status().unwrap().success());
+        process.wait().unwrap()
+    }
+
+    fn client(&self, folder: &str) -> SignerClient {
+        connect(&self.listen.to_string(), &self.path(folder), TIMEOUTS).unwrap()
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if let Some(process) = &mut self.process {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pinned_operator_gets_certificates_and_an_observer_only_the_status() {
+    let mut world = World::new();
+    world.start();
+    assert!(world.get("/healthz").starts_with("HTTP/1.1 200"));
+    let mut operator = world.client("operator-tls");
+    let authority = operator.ensure_authority(root()).await.unwrap().into_inner();
+    assert!(authority.created && authority.parents.is_empty());
+    let request = wire::IssueRequest {
+        authority_uid: support::ROOT.into(),
+        ..leaf(support::LEAF, &new_key(KeyAlgorithm::EcdsaP256))
+    };
+    let issued = operator.issue(request.clone()).await.unwrap().into_inner();
+    let root = Certificate::from_der(&issued.parents[0]).unwrap();
+    Certificate::from_der(&issued.certificate).unwrap().verify_signed_by(root.public_key()).unwrap();
+    let refused =
+        operator.issue(wire::IssueRequest { fencing_token: 0, ..request.clone() }).await.unwrap_err();
+    assert_eq!(refusal_of(&refused).unwrap().reason(), Reason::StaleFencingToken);
+    let mut observer = world.client("observer-tls");
+    let status = observer.get_status(wire::GetStatusRequest {}).await.unwrap().into_inner();
+    assert_eq!((status.authorities, status.highest_fencing_token, status.ready), (1, 1, true));
+    let refused = observer.issue(request).await.unwrap_err();
+    assert_eq!(refusal_of(&refused).unwrap().reason(), Reason::Forbidden);
+    assert!(world.signal("-TERM").success(), "SIGTERM is a clean end");
+    let fsck = World::command(&["log", "fsck", "--state-dir", world.path("state").to_str().unwrap()]);
+    assert!(fsck.status.success(), "{}", String::from_utf8_lossy(&fsck.stderr));
+    let kinds: Vec<_> = foreign_log(&world.path("state/log"));
+    assert_eq!(kinds.iter().filter(|entry| entry["kind"] == "refusal").count(), 2);
+}
+
+/// Connects with this chain and key (or none) and TLS version, and says whether an HTTP/2 preface got an answer.
+fn reaches(world: &World, end: Option<&End>, versions: &[&'static rustls::SupportedProtocolVersion]) -> bool {
+    use std::io::{Read as _, Write as _};
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(world.installation.pem.as_bytes()).unwrap()).unwrap();
+    let builder = rustls::ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(versions)
+        .unwrap()
+        .with_root_certificates(roots);
+    let mut config = match end {
+        None => builder.with_no_client_auth(),
+        Some(end) => builder
+            .with_client_auth_cert(
+                vec![CertificateDer::from_pem_slice(end.cert.as_bytes()).unwrap()],
+                PrivateKeyDer::from_pem_slice(end.key.as_bytes()).unwrap(),
+            )
+            .unwrap(),
+    };
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let name = ServerName::try_from("keywright-signer").unwrap();
+    let mut tls = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
+    let mut tcp = TcpStream::connect(world.listen).unwrap();
+    tcp.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    let mut stream = rustls::Stream::new(&mut tls, &mut tcp);
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    if stream.write_all(preface).and_then(|()| stream.flush()).is_err() {
+        return false;
+    }
+    let mut answer = [0; 9];
+    stream.read_exact(&mut answer).is_ok()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn peers_without_a_pinned_certificate_and_tls_1_2_do_not_get_in() {
+    let mut world = World::new();
+    world.start();
+    let tls13: &[&rustls::SupportedProtocolVersion] = &[&rustls::version::TLS13];
+    assert!(reaches(&world, Some(&world.operator), tls13));
+    assert!(!reaches(&world, None, tls13), "no certificate");
+    let unpinned = world.installation.end("keywright-operator");
+    assert!(!reaches(&world, Some(&unpinned), tls13), "a certificate of the same root that is not pinned");
+    let stranger = Installation::new().end("keywright-operator");
+    assert!(!reaches(&world, Some(&stranger), tls13), "a certificate of another root");
+    let older = Command::new("openssl")
+        .args(["s_client", "-tls1_2", "-connect", &world.listen.to_string()])
+        .stdin(Stdio::null())
+        .output();
+    if let Ok(older) = older {
+        assert!(!older.status.success(), "TLS 1.2");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_refuses_a_server_that_is_not_the_pinned_signer() {
+    let mut world = World::new();
+    world.start();
+    let impostor = world.installation.end("keywright-signer");
+    let folder = world.path("wrong-tls");
+    world.installation.folder(&folder, &world.operator, &[("keywright-signer", "signer", &impostor)]);
+    let mut client = connect(&world.listen.to_string(), &folder, TIMEOUTS).unwrap();
+    assert!(client.get_status(wire::GetStatusRequest {}).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rotated_files_count_without_a_restart() {
+    let mut world = World::new();
+    world.start();
+    let mut before = world.client("operator-tls");
+    before.get_status(wire::GetStatusRequest {}).await.unwrap();
+    let signer = world.installation.end("keywright-signer");
+    let operator = world.installation.end("keywright-operator");
+    world.installation.folder(
+        &world.path("signer-tls"),
+        &signer,
+        &[("keywright-operator", "operator", &operator)],
+    );
+    world.installation.folder(&world.path("new-tls"), &operator, &[("keywright-signer", "signer", &signer)]);
+    let mut after = world.client("new-tls");
+    after.get_status(wire::GetStatusRequest {}).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let refused = before.get_status(wire::GetStatusRequest {}).await.unwrap_err();
+    assert_eq!(refusal_of(&refused).map(|refusal| refusal.reason()), Some(Reason::Unauthenticated));
+    assert!(TlsFolder::open(&world.path("new-tls")).is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_certificate_that_ever_left_has_its_entry_however_often_the_process_is_killed() {
+    let mut world = World::new();
+    world.start();
+    let mut operator = world.client("operator-tls");
+    operator.ensure_authority(root()).await.unwrap();
+    let serials = Arc::new(Mutex::new(BTreeSet::new()));
+    let mut next = 0;
+    for round in 0..5_u64 {
+        let workers: Vec<_> = (0..8)
+            .map(|_| {
+                let first = next;
+                next += 10_000;
+                let (mut client, serials) = (operator.clone(), Arc::clone(&serials));
+                tokio::spawn(async move {
+                    for n in 0.. {
+                        let request = wire::IssueRequest {
+                            authority_uid: support::ROOT.into(),
+                            ..leaf(&uid(first + n), &new_key(KeyAlgorithm::Ed25519))
+                        };
+                        let Ok(issued) = client.issue(request).await else { return };
+                        let certificate = Certificate::from_der(&issued.into_inner().certificate).unwrap();
+                        serials.lock().unwrap().insert(certificate.serial().to_string());
+                    }
+                })
+            })
+            .collect();
+        tokio::time::sleep(Duration::from_millis(200 + 77 * round)).await;
+        world.signal("-KILL");
+        for worker in workers {
+            worker.await.unwrap();
+        }
+        world.start();
+    }
+    assert!(world.signal("-TERM").success());
+    let entries = foreign_log(&world.path("state/log"));
+    let logged: BTreeSet<_> = entries
+        .iter()
+        .filter(|entry| entry["kind"] == "signature")
+        .map(|entry| entry["serial"].as_str().unwrap().to_owned())
+        .collect();
+    let serials = serials.lock().unwrap();
+    assert!(serials.len() > 50, "only {} certificates were made", serials.len());
+    assert!(serials.is_subset(&logged), "{} left without an entry", serials.difference(&logged).count());
+    let state = world.path("state");
+    assert!(World::command(&["log", "fsck", "--state-dir", state.to_str().unwrap()]).status.success());
+}
+
+fn fails_saying(world: &World, words: &[&str]) {
+    let output = world.run().output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success());
+    for word in words {
+        assert!(text.contains(word), "{word:?} is not in: {text}");
+    }
+}
+
+#[test]
+fn it_refuses_to_start_in_words_that_say_the_fix() {
+    let world = World::new();
+    let kek = world.path("kek");
+    let sound = std::fs::read(&kek).unwrap();
+    std::fs::set_permissions(&kek, std::fs::Permissions::from_mode(0o644)).unwrap();
+    fails_saying(&world, &["0644", "chmod 0600"]);
+    std::fs::set_permissions(&kek, std::fs::Permissions::from_mode(0o600)).unwrap();
+    std::fs::write(&kek, b"short").unwrap();
+    fails_saying(&world, &["exactly 32 bytes"]);
+    std::fs::remove_file(&kek).unwrap();
+    fails_saying(&world, &["no such file", "kek create"]);
+    assert!(!kek.exists(), "it never makes one itself");
+    std::fs::write(&kek, sound).unwrap();
+    std::fs::set_permissions(&kek, std::fs::Permissions::from_mode(0o600)).unwrap();
+    std::fs::remove_file(world.path("signer-tls/peers.json")).unwrap();
+    fails_saying(&world, &["peers.json"]);
+    let again = World::command(&["kek", "create", kek.to_str().unwrap()]);
+    assert!(String::from_utf8_lossy(&again.stderr).contains("never overwritten"));
+    assert!(Path::new(BINARY).exists());
+}
