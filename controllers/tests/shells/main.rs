@@ -1,0 +1,15 @@
+//! The shells against a cluster in memory and a signer without a wire: the real loop, from watch to write.
+//!
+//! Time is tokio's, paused: hours pass in milliseconds, and the wall clock of the controllers goes with it.
+
+mod answers;
+mod authorities;
+mod crashes;
+mod faults;
+mod issuance;
+mod rig;
+mod secrets;
+mod signer;
+mod specs;
+mod stale;
+mod time;
