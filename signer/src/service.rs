@@ -20,22 +20,29 @@ use tonic::{Request, Response, Status};
 enum Operation {
     EnsureAuthority,
     Issue,
+    IssueBatch,
     GetStatus,
 }
+
+/// Most requests in one batch.
+const MAX_BATCH: usize = 256;
+/// Requests of a batch that one task parses and proves: enough to spread a batch over the cores.
+const CHUNK: usize = 8;
 
 impl Operation {
     fn name(self) -> &'static str {
         match self {
             Self::EnsureAuthority => "EnsureAuthority",
             Self::Issue => "Issue",
+            Self::IssueBatch => "IssueBatch",
             Self::GetStatus => "GetStatus",
         }
     }
 
     fn open_to(self, role: Role) -> bool {
         match (self, role) {
-            (Self::EnsureAuthority | Self::Issue, Role::Signer | Role::Observer) => false,
-            (Self::EnsureAuthority | Self::Issue, Role::Operator)
+            (Self::EnsureAuthority | Self::Issue | Self::IssueBatch, Role::Signer | Role::Observer) => false,
+            (Self::EnsureAuthority | Self::Issue | Self::IssueBatch, Role::Operator)
             | (Self::GetStatus, Role::Operator | Role::Signer | Role::Observer) => true,
         }
     }
@@ -81,7 +88,24 @@ impl Service {
                 (String::new(), refusal)
             }
         };
-        Err(self.refused(refusal, caller, operation, None, None).await)
+        let refusal = self.refused(refusal, caller, operation, None, None).await;
+        Err(status_of(&refusal.to_wire()))
+    }
+
+    /// One leaf, from message to answer. Errors: the refusal, already logged.
+    async fn issue_one(
+        &self,
+        message: &wire::IssueRequest,
+        caller: String,
+        operation: Operation,
+    ) -> Result<wire::Issued, Refusal> {
+        match parse::issue(message) {
+            Ok(ask) => self.engine.issue(ask, caller).await.map(issued),
+            Err(refusal) => {
+                let (id, uid) = (id_of(message.request_key.as_ref()), message.authority_uid.parse().ok());
+                Err(self.refused(refusal, caller, operation, id, uid).await)
+            }
+        }
     }
 
     async fn refused(
@@ -91,9 +115,9 @@ impl Service {
         operation: Operation,
         id: Option<RequestId>,
         authority: Option<Uid>,
-    ) -> Status {
+    ) -> Refusal {
         let refused = Refused { refusal, caller, operation: operation.name(), id, authority };
-        status_of(&self.engine.refuse(refused).await.to_wire())
+        self.engine.refuse(refused).await
     }
 }
 
@@ -120,7 +144,8 @@ impl Signer for Service {
             Ok(ask) => ask,
             Err(refusal) => {
                 let id = id_of(message.request_key.as_ref());
-                return Err(self.refused(refusal, caller, operation, id, id.map(|id| id.uid)).await);
+                let refusal = self.refused(refusal, caller, operation, id, id.map(|id| id.uid)).await;
+                return Err(status_of(&refusal.to_wire()));
             }
         };
         let (uid, algorithm) = (ask.id.uid, ask.algorithm);
@@ -131,7 +156,8 @@ impl Signer for Service {
             let made = tokio::task::spawn_blocking(move || PrivateKey::generate(algorithm)).await;
             let Ok(Ok(key)) = made else {
                 let refusal = Refusal::unavailable("the library could not make a key");
-                return Err(self.refused(refusal, caller, operation, Some(ask.id), Some(uid)).await);
+                let refusal = self.refused(refusal, caller, operation, Some(ask.id), Some(uid)).await;
+                return Err(status_of(&refusal.to_wire()));
             };
             Some(key)
         };
@@ -151,16 +177,51 @@ impl Signer for Service {
     async fn issue(&self, request: Request<wire::IssueRequest>) -> Result<Response<wire::Issued>, Status> {
         let operation = Operation::Issue;
         let caller = self.authorise(&request, operation).await?;
-        let message = request.into_inner();
-        let ask = match parse::issue(&message) {
-            Ok(ask) => ask,
-            Err(refusal) => {
-                let (id, uid) = (id_of(message.request_key.as_ref()), message.authority_uid.parse().ok());
-                return Err(self.refused(refusal, caller, operation, id, uid).await);
-            }
-        };
-        let answer = self.engine.issue(ask, caller).await.map_err(|refusal| status_of(&refusal.to_wire()))?;
-        Ok(Response::new(issued(answer)))
+        let answer = self.issue_one(&request.into_inner(), caller, operation).await;
+        answer.map(Response::new).map_err(|refusal| status_of(&refusal.to_wire()))
+    }
+
+    async fn issue_batch(
+        &self,
+        request: Request<wire::IssueBatchRequest>,
+    ) -> Result<Response<wire::IssueBatchResponse>, Status> {
+        let operation = Operation::IssueBatch;
+        let caller = self.authorise(&request, operation).await?;
+        let requests = request.into_inner().requests;
+        if !(1..=MAX_BATCH).contains(&requests.len()) {
+            let refusal = Refusal::new(
+                Reason::Malformed,
+                "requests",
+                format!("a batch holds 1 to {MAX_BATCH} requests, this one {}", requests.len()),
+                "send several batches",
+            );
+            let refusal = self.refused(refusal, caller, operation, None, None).await;
+            return Err(status_of(&refusal.to_wire()));
+        }
+        let mut chunks = Vec::with_capacity(requests.len().div_ceil(CHUNK));
+        let mut requests = requests.into_iter().peekable();
+        while requests.peek().is_some() {
+            let chunk: Vec<_> = requests.by_ref().take(CHUNK).collect();
+            let (service, caller) = (self.clone(), caller.clone());
+            chunks.push(tokio::spawn(async move {
+                let answers =
+                    chunk.iter().map(|message| service.issue_one(message, caller.clone(), operation));
+                futures::future::join_all(answers).await
+            }));
+        }
+        let mut results = Vec::new();
+        for chunk in chunks {
+            let answers = chunk.await.map_err(|_| {
+                status_of(&Refusal::internal("a part of the batch was lost; ask for it again").to_wire())
+            })?;
+            results.extend(answers.into_iter().map(|answer| wire::IssueResult {
+                result: Some(match answer {
+                    Ok(issued) => wire::issue_result::Result::Issued(issued),
+                    Err(refusal) => wire::issue_result::Result::Refusal(refusal.to_wire()),
+                }),
+            }));
+        }
+        Ok(Response::new(wire::IssueBatchResponse { results }))
     }
 
     async fn get_status(
@@ -188,7 +249,7 @@ mod tests {
     #[test]
     fn only_operators_may_ask_for_credentials() {
         for role in [Role::Signer, Role::Observer] {
-            for operation in [Operation::EnsureAuthority, Operation::Issue] {
+            for operation in [Operation::EnsureAuthority, Operation::Issue, Operation::IssueBatch] {
                 assert!(!operation.open_to(role), "{operation:?} {role:?}");
             }
             assert!(Operation::GetStatus.open_to(role));
