@@ -8,6 +8,7 @@ use crate::issuer::Authority;
 use aws_lc_rs::digest::{SHA256, digest};
 use jiff::SignedDuration;
 use keywright_pki::constraints::Violation;
+use keywright_pki::usage::Usages;
 
 /// What an absent `spec.duration` asks for, unless the authority allows less.
 pub const DEFAULT_LIFE: SignedDuration = SignedDuration::from_hours(2160);
@@ -67,13 +68,11 @@ pub fn within_limits(cert: &ValidCertificate, authority: &Authority) -> Result<(
             ),
         ));
     }
-    if let Some(allowed) = limits.usages.as_ref().filter(|allowed| !cert.usages.is_subset(allowed)) {
+    if cert.is_ca && (!limits.allow_ca || limits.path_length == Some(0)) {
         return Err(SpecProblem::new(
-            "usages",
+            "isCA",
             format!(
-                "{} are not all allowed by {by}, which allows {}; ask for these only",
-                cert.usages.names().join(", "),
-                allowed.names().join(", ")
+                "{by} does not sign authorities (allowed.isCA, pathLength); remove isCA or use another issuer"
             ),
         ));
     }
@@ -84,15 +83,26 @@ pub fn within_limits(cert: &ValidCertificate, authority: &Authority) -> Result<(
             format!("{} is not allowed by {by}; choose one of {}", cert.algorithm, allowed.join(", ")),
         ));
     }
-    if cert.is_ca && (!limits.allow_ca || limits.path_length == Some(0)) {
+    if let Some(allowed) = limits.usages.as_ref().filter(|allowed| !stated(cert).is_subset(allowed)) {
         return Err(SpecProblem::new(
-            "isCA",
+            "usages",
             format!(
-                "{by} does not sign authorities (allowed.isCA, pathLength); remove isCA or use another issuer"
+                "{} are not all allowed by {by}, which allows {}; ask for these only",
+                stated(cert).names().join(", "),
+                allowed.names().join(", ")
             ),
         ));
     }
     Ok(())
+}
+
+/// The usages that an issuer's `allowed.usages` speaks of; whether authorities are signed is said by `allowed.isCA`.
+fn stated(cert: &ValidCertificate) -> Usages {
+    let mut usages = cert.usages.clone();
+    if cert.is_ca {
+        usages.key.retain(|usage| !Usages::authority().key.contains(usage));
+    }
+    usages
 }
 
 /// A duration as people write it in a spec.
