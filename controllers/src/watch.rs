@@ -129,7 +129,12 @@ async fn follow_secrets(client: &Client, caches: &Caches, queues: &Queues) {
     each(events, "Secret", |event| match &event {
         Event::Init => caches.forget_secrets(),
         Event::InitApply(secret) => caches.glimpse(secret),
-        Event::InitDone => {}
+        // A Secret that changed or went while nobody watched is in no event; those that did not are seen at a glance.
+        Event::InitDone => {
+            for cert in caches.certificates.state() {
+                queues.certificates.push(ObjectRef::from_obj(cert.as_ref()));
+            }
+        }
         Event::Apply(secret) => {
             caches.glimpse(secret);
             secret_changed(secret, caches, queues);
