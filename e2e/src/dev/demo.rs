@@ -148,11 +148,12 @@ fn show(site: &Site, secret_name: &str) -> Result<(), Error> {
         })?;
         write_private(&folder.join(file), &bytes.0)?;
     }
+    println!("\nSecret {secret_name}, its certificates written to .keywright/demo:");
     for command in [
         "openssl x509 -in tls.crt -noout -subject -issuer -dates -ext subjectAltName",
         "openssl verify -show_chain -CAfile ca.crt -untrusted tls.crt tls.crt",
     ] {
-        println!("\n$ {command}        # files of Secret {secret_name}, in .keywright/demo");
+        println!("\n$ {command}");
         let mut shell = Command::new("sh");
         print!("{}", run(shell.args(["-c", command]).current_dir(&folder))?);
     }

@@ -25,7 +25,8 @@ pub async fn up(checkout: &Path, progress: &Progress) -> Result<Site, Error> {
     let _turn = take_turn(&root)?;
     let mut processes = at(&root);
     let (ports, _reservation) = ports(&root, &processes)?;
-    // Measured with 2,000 certificates at once: see the table in CONTRIBUTING.md.
+    // Measured on two cores: 2,000 objects created over 8 connections in 3.8 s, without waiting for the disk in 2.4 s.
+    // Not worth a demo that forgets after a power cut, for its signer remembers.
     let site = Site { root, ports, assets, durability: Durability::Synced };
     let tell = |step: &str| progress.step(step);
     let (client, fresh) = raise::control_plane(&site, &mut processes, &tell).await?;

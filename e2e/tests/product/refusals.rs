@@ -16,10 +16,10 @@ fn refused_at_admission() -> Vec<(&'static str, Value, [&'static str; 2])> {
         (
             "a DNS name with a blank",
             cert(json!({ "dnsNames": ["not a name"] })),
-            ["dnsNames", "www.example.com"],
+            ["dnsNames", "*.example.com"],
         ),
         ("an address as DNS name", cert(json!({ "dnsNames": ["10.0.0.1"] })), ["dnsNames", "ipAddresses"]),
-        ("half an IP address", cert(json!({ "ipAddresses": ["10.0.0"] })), ["ipAddresses", "10.0.0.1"]),
+        ("half an IP address", cert(json!({ "ipAddresses": ["10.0.0"] })), ["ipAddresses", "10.0.0.7"]),
         (
             "ECDSA with 2048 bits",
             cert(json!({ "privateKey": { "algorithm": "ECDSA", "size": 2048 } })),
@@ -123,11 +123,14 @@ async fn every_bad_input_is_refused_with_field_rule_and_fix_and_leaves_nothing()
     opaque.metadata.name = Some("opaque".into());
     secrets(plane).create(&PostParams::default(), &opaque).await.unwrap();
 
+    let mut wrong = Vec::new();
     for (what, object, words) in refused_at_admission() {
-        let answer = create(plane, &object).await.map(|_| ()).unwrap_err().to_string();
-        for word in words {
-            assert!(answer.contains(word), "{what}: {word:?} is missing in: {answer}");
-        }
+        let answer = match create(plane, &object).await {
+            Err(kube::Error::Api(status)) => status.message,
+            other => format!("{other:?}"),
+        };
+        let missing = words.into_iter().filter(|word| !answer.contains(word));
+        wrong.extend(missing.map(|word| format!("{what}: {word:?} is missing in: {answer}")));
     }
 
     let cases = refused_by_condition();
@@ -142,10 +145,10 @@ async fn every_bad_input_is_refused_with_field_rule_and_fix_and_leaves_nothing()
         assert_eq!(status, if *is_final { "False" } else { "Unknown" }, "{name}");
         let stalled = condition(&object, "Stalled").is_some_and(|(status, ..)| status == "True");
         assert_eq!(stalled, *is_final, "{name}");
-        for word in words {
-            assert!(message.contains(word), "{name}: {word:?} is missing in: {message}");
-        }
+        let missing = words.iter().filter(|word| !message.contains(**word));
+        wrong.extend(missing.map(|word| format!("{name}: {word:?} is missing in: {message}")));
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 
     tokio::time::sleep(Duration::from_secs(2)).await;
     let mark = plane.audit().mark().unwrap();
