@@ -1,7 +1,7 @@
 //! Holds the leader lease: the thin shell around [`keywright_controllers_core::lease`].
 //!
-//! Whoever loses it ends the process at once and hard: a graceful stop past the deadline is how two leaders come to
-//! work at the same time.
+//! Whoever loses it replaces the process at once and hard: a graceful stop past the deadline is how two leaders come
+//! to work at the same time.
 
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
@@ -29,11 +29,11 @@ pub(crate) struct Held {
     token: i32,
 }
 
-/// Why leadership ended. In each case the process has to end at once.
+/// Why leadership ended. In each case nothing may be done any more as leader.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Lost {
     /// Another process has taken the lease.
-    #[error("another process took the leader lease; this one ends so that there is one leader")]
+    #[error("another process took the leader lease")]
     Overtaken,
     /// The lease could not be renewed in time, so another may take it any moment.
     #[error("the leader lease could not be renewed for {RENEW_DEADLINE:?}: {0}")]
