@@ -140,9 +140,11 @@ impl Caches {
 
     /// A Secret of ours came or changed.
     pub(crate) fn glimpse(&self, secret: &PartialObjectMeta<Secret>) {
+        let mark = |name| secret.annotations().get(name).cloned().unwrap_or_default();
         let glance = Glance {
             version: secret.resource_version().unwrap_or_default(),
-            made_from: secret.annotations().get(mark::PUBLICATION).cloned().unwrap_or_default(),
+            made_from: mark(mark::PUBLICATION),
+            leaf: mark(mark::LEAF),
         };
         lock(&self.glances).insert(secret_place(secret), glance);
     }

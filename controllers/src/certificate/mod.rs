@@ -36,6 +36,8 @@ use std::time::Duration;
 
 /// How often to look whether somebody has taken an obstacle away that no watch tells of.
 const OBSTACLE: Duration = Duration::from_secs(30);
+/// What is waited for is watched; but a clock alone can bring it too: an authority that is valid only later.
+const WAITING: Duration = Duration::from_mins(10);
 /// How long to wait for the echo of an own write before looking all the same.
 const ECHO: Duration = Duration::from_secs(5);
 
@@ -125,7 +127,7 @@ fn next_look(ctx: &Context, uid: &str, outcome: &Outcome, now: Timestamp) -> Res
                 Duration::try_from(left).unwrap_or(OBSTACLE).clamp(Duration::from_secs(1), LONGEST_REST);
             Ok(Action::requeue(left))
         }
-        Outcome::Waiting { .. } => Ok(Action::await_change()),
+        Outcome::Waiting { .. } => Ok(Action::requeue(WAITING)),
         Outcome::Blocked { because, .. } => match because {
             Blocked::Spec(_) | Blocked::Limits(_) | Blocked::Refused { .. } => Ok(Action::await_change()),
             Blocked::Rival { .. } | Blocked::Secret(_) => Ok(Action::requeue(OBSTACLE)),

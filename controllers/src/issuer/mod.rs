@@ -120,11 +120,12 @@ fn next_look(ctx: &Context, uid: &str, outcome: &Outcome, now: Timestamp) -> Res
             let left = Duration::try_from(due.duration_since(now)).unwrap_or(RECHECK);
             Ok(Action::requeue(left.clamp(Duration::from_secs(1), RECHECK.min(LONGEST_REST))))
         }
-        Outcome::Waiting { .. } | Outcome::Invalid { .. } => Ok(Action::await_change()),
-        // What the signer refused it may hold again after a restore, or allow after a change of its own.
-        Outcome::KeyLost { .. } | Outcome::Refused { .. } | Outcome::LooseningRefused { .. } => {
-            Ok(Action::requeue(RECHECK))
-        }
+        Outcome::Invalid { .. } => Ok(Action::await_change()),
+        // A parent is watched, but may also become valid by the clock alone. What the signer refused it may hold again after a restore, or allow after a change of its own.
+        Outcome::Waiting { .. }
+        | Outcome::KeyLost { .. }
+        | Outcome::Refused { .. }
+        | Outcome::LooseningRefused { .. } => Ok(Action::requeue(RECHECK)),
         Outcome::SignerUnavailable { words } => Err(Error::Told(words.clone())),
     }
 }

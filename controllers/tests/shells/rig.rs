@@ -2,6 +2,7 @@
 
 use crate::signer::TestSigner;
 use futures::future::BoxFuture;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Secret;
 use keywright_ambient::Clock;
 use keywright_controllers::backoff::Backoff;
@@ -147,6 +148,15 @@ impl Rig {
         self.cluster.edit::<Certificate>(NAMESPACE, name, |cert| {
             cert.annotations_mut().insert("example.com/nudged".to_owned(), at);
         });
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// The signer's clock goes ahead of the operator's.
+    pub(crate) fn signer_ahead(&self, by: SignedDuration) {
+        self.signer.ahead(by);
     }
 
     pub(crate) fn cert(&self, name: &str) -> Certificate {

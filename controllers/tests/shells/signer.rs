@@ -52,10 +52,10 @@ struct State {
     authorities: BTreeMap<String, Authority>,
     ledger: Vec<Issued>,
     asked: Vec<wire::IssueRequest>,
-    ensured: usize,
     moods: VecDeque<Mood>,
     serials: u64,
     down: bool,
+    ahead: SignedDuration,
 }
 
 pub(crate) struct TestSigner {
@@ -82,6 +82,11 @@ impl TestSigner {
         self.lock().down = down;
     }
 
+    /// Its clock goes ahead.
+    pub(crate) fn ahead(&self, by: SignedDuration) {
+        self.lock().ahead = by;
+    }
+
     /// Every request for a certificate so far.
     pub(crate) fn asked(&self) -> Vec<wire::IssueRequest> {
         self.lock().asked.clone()
@@ -92,17 +97,12 @@ impl TestSigner {
         self.lock().ledger.clone()
     }
 
-    pub(crate) fn ensured(&self) -> usize {
-        self.lock().ensured
-    }
-
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
     }
 
     fn ensure(&self, request: &wire::EnsureAuthorityRequest) -> Result<wire::Authority, SignerError> {
         let mut state = self.lock();
-        state.ensured += 1;
         if state.down {
             return Err(SignerError::Unavailable("connection refused".into()));
         }
@@ -157,6 +157,7 @@ impl TestSigner {
         let path_length = request.constraints.as_ref().and_then(|c| c.path_length);
         self.sign(Draft {
             serial,
+            ahead: state.ahead,
             subject: subject.clone(),
             sans: SubjectAltNames::default(),
             public_key: key.public_key().clone(),
@@ -201,6 +202,7 @@ impl TestSigner {
         let dns = if *mood == Mood::OtherNames { vec!["other.example.com".into()] } else { sans.dns_names };
         let made = self.sign(Draft {
             serial,
+            ahead: state.ahead,
             subject: name(request.subject.as_ref()),
             sans: SubjectAltNames::parse(&dns, &sans.ip_addresses, &sans.email_addresses, &sans.uris)
                 .unwrap(),
@@ -224,7 +226,7 @@ impl TestSigner {
     }
 
     fn sign(&self, draft: Draft<'_>) -> Certificate {
-        let now = self.clock.now();
+        let now = self.clock.now() + draft.ahead;
         let wanted = now + SignedDuration::from_secs(i64::try_from(draft.seconds).unwrap());
         let end = draft.by.map_or(wanted, |(issuer, _)| wanted.min(issuer.validity().not_after()));
         let own_name = draft.subject.to_der().unwrap();
@@ -253,6 +255,7 @@ impl TestSigner {
 
 struct Draft<'a> {
     serial: u64,
+    ahead: SignedDuration,
     subject: DistinguishedName,
     sans: SubjectAltNames,
     public_key: PublicKey,

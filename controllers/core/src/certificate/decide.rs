@@ -2,7 +2,7 @@
 
 #![allow(missing_docs, reason = "the fields of a variant are described by the variant")]
 
-use super::effect::{effect, life, within_limits};
+use super::effect::{effect, life, sha256, within_limits};
 use super::held::{Found, Held, Obstacle};
 use super::mark;
 use super::secret::{Publication, made_from, publication};
@@ -137,6 +137,22 @@ pub struct LeafFacts {
     pub authority_key_id: Option<String>,
 }
 
+impl LeafFacts {
+    /// Digest, lower-case hexadecimal, of all but the renewal, which the spec decides too.
+    pub fn digest(&self) -> String {
+        let canonical = serde_json::json!([
+            self.not_before.as_second(),
+            self.not_after.as_second(),
+            self.serial,
+            self.revision,
+            self.log_index,
+            self.issuer_uid,
+            self.authority_key_id,
+        ]);
+        sha256(canonical.to_string().as_bytes())
+    }
+}
+
 /// Decides.
 pub fn decide(cert: &ValidCertificate, world: &World) -> Plan {
     if let Some(rival) = winner(cert, world) {
@@ -191,6 +207,8 @@ pub struct Glance {
     pub version: String,
     /// The mark [`mark::PUBLICATION`].
     pub made_from: String,
+    /// The mark [`mark::LEAF`].
+    pub leaf: String,
 }
 
 /// The certificate in a Secret that nobody has touched since it was published and that is still what is wanted: then
@@ -220,7 +238,8 @@ pub fn untouched(
         issuer_uid: status.issuer_uid.clone(),
         authority_key_id: status.authority_key_id.clone(),
     };
-    (now < leaf.renewal).then_some(leaf)
+    // A status that somebody edited would otherwise decide when to renew.
+    (now < leaf.renewal && leaf.digest() == glance.leaf).then_some(leaf)
 }
 
 /// While the issuer cannot sign, a good certificate stays good.
@@ -322,7 +341,8 @@ fn order(
     let fitting = held.is_some_and(|h| h.key.as_ref().is_some_and(|key| key.algorithm() == cert.algorithm));
     Order {
         authority: Arc::clone(authority),
-        step: last + 1,
+        // Anybody who may write the Secret may write any number there.
+        step: last.saturating_add(1),
         life: life(cert, authority),
         keep_key: cert.rotation == RotationPolicy::Never && fitting,
         effect,

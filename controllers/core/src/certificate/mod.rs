@@ -30,6 +30,8 @@ pub mod mark {
     pub const REVISION: &str = "keywright.dev/revision";
     /// Annotation: index of the signature's entry in the signer's log.
     pub const LOG_INDEX: &str = "keywright.dev/log-index";
+    /// Annotation: digest of what the status says of the certificate, so that neither has to be trusted alone.
+    pub const LEAF: &str = "keywright.dev/leaf";
     /// Annotation: digest of what was issued for; another digest wanted means another issuance.
     pub const EFFECT: &str = "keywright.dev/effect";
     /// Annotation: digest of all that the Secret was made from; another one wanted means another write.

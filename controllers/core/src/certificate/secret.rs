@@ -124,6 +124,7 @@ fn marks(cert: &ValidCertificate, facts: &LeafFacts, effect: &str) -> BTreeMap<S
         (mark::CERTIFICATE_NAME.to_owned(), cert.name.clone()),
         (mark::REVISION.to_owned(), facts.revision.to_string()),
         (mark::EFFECT.to_owned(), effect.to_owned()),
+        (mark::LEAF.to_owned(), facts.digest()),
     ]);
     let optional = [
         (mark::ISSUER_UID, facts.issuer_uid.clone()),
@@ -152,14 +153,15 @@ impl Publication {
     /// Why the Secret has to be written again; `None` when it is as it should be.
     pub fn differs_from(&self, held: &Held) -> Option<&'static str> {
         let same_entries = self.entries.iter().all(|(name, bytes)| held.entries.get(name) == Some(bytes));
-        if held.mark(mark::PUBLICATION) != self.annotations.get(mark::PUBLICATION).map(String::as_str) {
+        let same_mark = |name| held.mark(name) == self.annotations.get(name).map(String::as_str);
+        if !same_mark(mark::PUBLICATION) {
             Some("what the Secret is made from changed")
         } else if !same_entries {
             Some("an entry of the Secret was changed")
-        } else if held.mark(mark::CERTIFICATE_UID)
-            != self.labels.get(mark::CERTIFICATE_UID).map(String::as_str)
+        } else if !same_mark(mark::LEAF)
+            || held.mark(mark::CERTIFICATE_UID) != self.labels.get(mark::CERTIFICATE_UID).map(String::as_str)
         {
-            Some("the Secret's mark was changed")
+            Some("a mark of the Secret was changed")
         } else {
             None
         }

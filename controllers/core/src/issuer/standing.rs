@@ -76,18 +76,27 @@ impl Authority {
     }
 }
 
+/// How far the clocks of signer and operator may differ: an authority made a moment ago can look as if made later. The
+/// signer judges again, by its own clock.
+const SKEW: SignedDuration = SignedDuration::from_mins(5);
+
 /// Whether the issuer that was read as `read` (`None`: there is none) can sign at `now`.
 pub fn standing(read: Option<&Result<Arc<Authority>, String>>, now: Timestamp) -> Standing {
     match read {
         None => Standing::Missing,
         Some(Err(why)) => Standing::NotReady { why: why.clone() },
-        Some(Ok(authority)) if authority.chain.iter().all(|c| c.validity().contains(now)) => {
+        Some(Ok(authority)) if authority.chain.iter().all(|c| valid(c, now)) => {
             Standing::Ready(Arc::clone(authority))
         }
         Some(Ok(_)) => {
             Standing::NotReady { why: "its certificate, or one above it, is not valid now.".to_owned() }
         }
     }
+}
+
+fn valid(certificate: &Certificate, now: Timestamp) -> bool {
+    let validity = certificate.validity();
+    validity.contains(now.max(validity.not_before())) && validity.not_before().duration_since(now) <= SKEW
 }
 
 /// What an issuer object says of its authority, whatever the time. Errors: why it cannot sign, for people.
