@@ -4,7 +4,11 @@ use futures::future::BoxFuture;
 use keywright_signer_protocol::v1alpha1::refusal::Reason;
 use keywright_signer_protocol::v1alpha1::{Authority, EnsureAuthorityRequest, IssueRequest, Issued, Refusal};
 use keywright_signer_protocol::{SignerClient, refusal_of};
+use std::time::Duration;
 use tonic::Status;
+
+/// How long to wait for one certificate before its owner is told that the signer is slow.
+const ISSUE: Duration = Duration::from_secs(10);
 
 /// Why there is no answer.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -51,6 +55,8 @@ impl Signer for RemoteSigner {
 
     fn issue(&self, request: IssueRequest) -> BoxFuture<'_, Result<Issued, SignerError>> {
         let mut client = self.0.clone();
+        let mut request = tonic::Request::new(request);
+        request.set_timeout(ISSUE);
         Box::pin(
             async move { client.issue(request).await.map(tonic::Response::into_inner).map_err(|s| read(&s)) },
         )

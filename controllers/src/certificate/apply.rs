@@ -110,16 +110,26 @@ async fn ask(
         Found::Ours(held) if order.keep_key => held.key.take(),
         Found::Ours(_) | Found::Nothing | Found::Blocked(_) => None,
     };
+    let kept = kept.or_else(|| ctx.unpublished.take_key(&cert.uid, order.step, &order.effect));
     let key = match kept {
         Some(key) => key,
         None => generate(cert.algorithm).await?,
     };
     let request = request(ctx, cert, order, &key)?;
-    Ok(ctx.signer.issue(request).await.and_then(|issued| {
+    let answer = ctx.signer.issue(request).await.and_then(|issued| {
         let leaf = Certificate::from_der(&issued.certificate)
             .map_err(|error| SignerError::Unavailable(format!("its answer does not read: {error}")))?;
-        Ok(Made { effect: order.effect.clone(), step: order.step, key, leaf, log_index: issued.log_index })
-    }))
+        Ok((leaf, issued.log_index))
+    });
+    Ok(match answer {
+        Ok((leaf, log_index)) => {
+            Ok(Made { effect: order.effect.clone(), step: order.step, key, leaf, log_index })
+        }
+        Err(error) => {
+            ctx.unpublished.keep_key(&cert.uid, order.step, &order.effect, key);
+            Err(error)
+        }
+    })
 }
 
 /// RSA keys take up to seconds: they are made where they hold nobody up.

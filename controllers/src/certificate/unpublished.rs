@@ -21,7 +21,15 @@ pub(super) struct Made {
 #[derive(Default)]
 pub struct Unpublished {
     made: Mutex<HashMap<String, Made>>,
+    asked: Mutex<HashMap<String, Asked>>,
     refused: Mutex<HashMap<String, (String, String)>>,
+}
+
+/// A key whose certificate was asked for, with no answer yet.
+struct Asked {
+    step: u64,
+    effect: String,
+    key: PrivateKey,
 }
 
 impl Unpublished {
@@ -33,6 +41,18 @@ impl Unpublished {
     /// Keeps what could not be published.
     pub(super) fn keep(&self, uid: &str, made: Made) {
         lock(&self.made).insert(uid.to_owned(), made);
+    }
+
+    /// Takes the key that was asked with for exactly this step and effect: with the same key the signer gives the answer
+    /// it may have stored, and nothing has to be superseded.
+    pub(super) fn take_key(&self, uid: &str, step: u64, effect: &str) -> Option<PrivateKey> {
+        let asked = lock(&self.asked).remove(uid)?;
+        (asked.step == step && asked.effect == effect).then_some(asked.key)
+    }
+
+    /// Keeps the key of a request that got no answer.
+    pub(super) fn keep_key(&self, uid: &str, step: u64, effect: &str, key: PrivateKey) {
+        lock(&self.asked).insert(uid.to_owned(), Asked { step, effect: effect.to_owned(), key });
     }
 
     /// The signer's words, if it has refused this very ask before. `ask`: what was asked of which authority.
@@ -48,6 +68,7 @@ impl Unpublished {
     /// Forgets an object.
     pub fn forget(&self, uid: &str) {
         lock(&self.made).remove(uid);
+        lock(&self.asked).remove(uid);
         lock(&self.refused).remove(uid);
     }
 }
