@@ -5,6 +5,7 @@
 //! ```
 
 use crate::algorithm;
+use crate::authority_key::AuthorityKey;
 use crate::constraints::KeyConstraints;
 use crate::ids::Uid;
 use crate::ledger::{AuthorityRow, KeyState, Purpose};
@@ -14,7 +15,6 @@ use crate::seal::{Kek, SealError};
 use keywright_ambient::Entropy;
 use keywright_pki::algorithm::KeyAlgorithm;
 use keywright_pki::certificate::Certificate;
-use keywright_pki::key::PrivateKey;
 use keywright_pki::name::DistinguishedName;
 use prost::Message as _;
 use std::collections::HashMap;
@@ -52,7 +52,7 @@ pub struct Authority {
     /// What it may sign.
     pub constraints: KeyConstraints,
     /// The key.
-    pub key: Arc<PrivateKey>,
+    pub key: Arc<AuthorityKey>,
     /// Newest certificate; none between making the key and the first signature.
     pub current: Option<Current>,
     row: AuthorityRow,
@@ -109,7 +109,7 @@ pub struct Birth {
     /// What it may sign.
     pub constraints: KeyConstraints,
     /// Its fresh key.
-    pub key: PrivateKey,
+    pub key: AuthorityKey,
 }
 
 impl Authority {
@@ -145,7 +145,7 @@ impl Authority {
     fn sealed(mut self, kek: &Kek, entropy: &dyn Entropy) -> Result<Self, Refusal> {
         let secret = self
             .key
-            .to_pkcs8_der()
+            .to_secret()
             .map_err(|_| Refusal::internal("the new key could not be encoded; nothing was stored"))?;
         self.row.sealed = kek
             .seal(&secret, &binding(self.uid, &self.row), entropy)
@@ -177,7 +177,7 @@ impl Authority {
         let wrong = |what: &str| OpenError::Row { uid, what: what.to_owned() };
         let secret =
             kek.open(&row.sealed, &binding(uid, &row)).map_err(|source| OpenError::Seal { uid, source })?;
-        let key = PrivateKey::from_pkcs8_der(&secret).map_err(|_| wrong("its key does not parse"))?;
+        let key = AuthorityKey::from_secret(&secret).map_err(|_| wrong("its key does not parse"))?;
         drop(secret);
         if key.public_key().spki_der() != row.spki {
             return Err(wrong("its key is another one than its public key says"));

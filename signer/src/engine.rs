@@ -13,6 +13,7 @@ mod scene;
 mod turn;
 
 use crate::authority::Keyring;
+use crate::authority_key::AuthorityKey;
 use crate::ids::{RequestId, Uid};
 use crate::parse::{ValidEnsure, ValidIssue};
 use crate::path::{Failed, Recorded, Signed};
@@ -20,7 +21,6 @@ use crate::refusal::Refusal;
 use crate::seal::Kek;
 use crate::store::{Store, StoreError};
 use keywright_ambient::{Clock, Entropy};
-use keywright_pki::key::PrivateKey;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -76,7 +76,7 @@ struct Asked<T> {
     ask: T,
     caller: String,
     /// A fresh key, for a new authority.
-    key: Option<PrivateKey>,
+    key: Option<AuthorityKey>,
     reply: Reply,
 }
 
@@ -181,7 +181,7 @@ impl Engine {
     pub async fn ensure(
         &self,
         ask: ValidEnsure,
-        key: Option<PrivateKey>,
+        key: Option<AuthorityKey>,
         caller: String,
     ) -> Result<Answer, Refusal> {
         let (reply, answer) = oneshot::channel();

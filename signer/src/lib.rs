@@ -10,6 +10,7 @@
 
 mod algorithm;
 pub mod authority;
+pub mod authority_key;
 pub mod cli;
 pub mod constraints;
 pub mod engine;

@@ -10,12 +10,13 @@
 //! not in the log. Each token is moved, so it is used once.
 
 use crate::authority::{Authority, Current};
+use crate::authority_key::AuthorityKey;
 use crate::ids::{RequestId, Uid};
 use crate::ledger::{Batch, Ledger, LedgerError, PlainRow, RequestRow, RequestState};
 use crate::log::entry::{Entry, Kind, Value, commit};
 use crate::refusal::{Reason, Refusal};
 use keywright_pki::certificate::{Certificate, TbsDer, Template, TemplateError, assemble};
-use keywright_pki::key::{PrivateKey, PublicKey};
+use keywright_pki::key::PublicKey;
 use keywright_pki::lint;
 use std::sync::Arc;
 
@@ -28,7 +29,7 @@ pub struct Purpose {
     /// UID of the authority whose key signs.
     pub authority: Uid,
     /// That key.
-    pub issuer: Arc<PrivateKey>,
+    pub issuer: Arc<AuthorityKey>,
     /// The authority that the certificate is for, when its key is here.
     pub subject_authority: Option<Arc<Authority>>,
     /// Digest of what was asked for.
@@ -168,7 +169,7 @@ impl Recorded {
     }
 }
 
-fn make(issuer: &PrivateKey, tbs: &TbsDer) -> Result<Certificate, &'static str> {
+fn make(issuer: &AuthorityKey, tbs: &TbsDer) -> Result<Certificate, &'static str> {
     let signature = issuer.sign(tbs.as_bytes()).map_err(|_| "the library could not sign")?;
     let certificate = assemble(tbs, &signature).map_err(|_| "the signed certificate does not parse")?;
     if certificate.tbs_der() != tbs.as_bytes() {

@@ -159,7 +159,7 @@ impl Signer for Service {
                 let refusal = self.refused(refusal, caller, operation, Some(ask.id), Some(uid)).await;
                 return Err(status_of(&refusal.to_wire()));
             };
-            Some(key)
+            Some(key.into())
         };
         let answer =
             self.engine.ensure(ask, key, caller).await.map_err(|refusal| status_of(&refusal.to_wire()))?;

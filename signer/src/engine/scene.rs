@@ -2,6 +2,7 @@
 
 use super::{Answer, Refused, Reply};
 use crate::authority::{Authority, Birth, Keyring, certificates_of};
+use crate::authority_key::AuthorityKey;
 use crate::constraints::KeyConstraints;
 use crate::history::{Ask, Past, judge as judge_history};
 use crate::ids::{RequestId, Uid};
@@ -15,7 +16,6 @@ use crate::seal::Kek;
 use aws_lc_rs::digest::{SHA256, digest};
 use keywright_ambient::Entropy;
 use keywright_pki::certificate::Serial;
-use keywright_pki::key::PrivateKey;
 use prost::Message as _;
 use std::sync::Arc;
 
@@ -177,7 +177,7 @@ impl Scene<'_> {
     pub(super) fn ensure(
         &mut self,
         ask: ValidEnsure,
-        key: Option<PrivateKey>,
+        key: Option<AuthorityKey>,
         caller: &str,
         ticket: u64,
     ) -> Result<Course, Refusal> {

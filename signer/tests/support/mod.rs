@@ -105,7 +105,7 @@ impl Bench {
     pub async fn ensure(&self, request: &wire::EnsureAuthorityRequest) -> Result<Answer, Refusal> {
         let ask = parse::ensure(request)?;
         let known = self.engine().knows(&ask.id.uid);
-        let key = (!known).then(|| PrivateKey::generate(ask.algorithm).unwrap());
+        let key = (!known).then(|| PrivateKey::generate(ask.algorithm).unwrap().into());
         self.engine().ensure(ask, key, "keywright-operator".into()).await
     }
 
