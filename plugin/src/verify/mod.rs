@@ -1,0 +1,191 @@
+//! `kubectl keywright verify`: that a certificate stands in the signer's log, without asking the signer or the cluster.
+//!
+//! ```text
+//! source   a folder, a URL                 read      checkpoint, entry and path of an index; search
+//! check    what it all comes to (pure)     report    what is shown
+//! ```
+//! What is trusted is the log's verifier key and nothing else: not the folder, not the server, not the Secret.
+
+mod check;
+mod read;
+mod report;
+mod source;
+
+use crate::Machine;
+use crate::cli::{Global, Verify};
+use crate::connect::connect;
+use crate::exit::{Failure, NOT_AS_WANTED};
+use crate::inspect::read_file;
+use crate::log::note::VerifierKey;
+use crate::log::proof::Proof;
+use crate::material::Material;
+use check::{Evidence, Subject, check, check_intent, check_superseded};
+use k8s_openapi::api::core::v1::Secret;
+use keywright_controllers_core::certificate::mark;
+use keywright_pki::certificate::Certificate;
+use kube::ResourceExt;
+use kube::api::Api;
+use read::Log;
+use report::{Report, Step};
+use source::Source;
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use zeroize::Zeroizing;
+
+/// Runs the command.
+pub(crate) async fn run(global: &Global, arguments: &Verify, machine: &Machine) -> Result<ExitCode, Failure> {
+    let key = key(arguments)?;
+    let report = match (&arguments.proof, &arguments.log) {
+        (Some(path), _) => of_proof(&read_file(path)?, given(global, arguments).await?, &key)?,
+        (None, Some(log)) => {
+            let source = Source::open(log, arguments.log_ca.as_deref(), global.request_timeout)?;
+            of_log(&source, global, arguments, &key, machine).await?
+        }
+        (None, None) => return Err(Failure::Usage("either --log or --proof is needed".to_owned())),
+    };
+    machine.terminal.show(global.output, &report, |page, _| report.write(page))?;
+    Ok(if report.verified { ExitCode::SUCCESS } else { ExitCode::from(NOT_AS_WANTED) })
+}
+
+fn key(arguments: &Verify) -> Result<VerifierKey, Failure> {
+    let text = match (&arguments.log_key, &arguments.log_key_file) {
+        (Some(text), _) => text.clone(),
+        (None, Some(path)) => std::fs::read_to_string(path)
+            .map_err(|error| Failure::Unreachable(format!("cannot read {}: {error}", path.display())))?,
+        (None, None) => return Err(Failure::Usage("--log-key or --log-key-file is needed".to_owned())),
+    };
+    VerifierKey::parse(&text).map_err(|error| Failure::Usage(error.to_string()))
+}
+
+/// The certificate that was named, and the index that goes with it.
+struct Given {
+    certificate: Certificate,
+    index: Option<u64>,
+}
+
+async fn given(global: &Global, arguments: &Verify) -> Result<Option<Given>, Failure> {
+    if let Some(path) = &arguments.file {
+        let place = path.display().to_string();
+        let certificate = first(&place, Material::read(&place, &read_file(path)?))?;
+        return Ok(Some(Given { certificate, index: None }));
+    }
+    let Some(name) = &arguments.secret else { return Ok(None) };
+    let cluster = connect(global).await?;
+    let secret: Secret = Api::namespaced(cluster.client, &cluster.namespace)
+        .get(name)
+        .await
+        .map_err(|error| Failure::of_api(&format!("read Secret {name:?}"), &error))?;
+    let index = secret.annotations().get(mark::LOG_INDEX).and_then(|text| text.parse().ok());
+    // The private key among them is of no use here; it is wiped with the rest.
+    let mut data: BTreeMap<String, Zeroizing<Vec<u8>>> = secret
+        .data
+        .unwrap_or_default()
+        .into_iter()
+        .map(|(name, bytes)| (name, Zeroizing::new(bytes.0)))
+        .collect();
+    let place = format!("tls.crt of Secret {name}");
+    let bytes = data.remove("tls.crt").unwrap_or_default();
+    let certificate = first(&place, Material::read(&place, &bytes))?;
+    Ok(Some(Given { certificate, index }))
+}
+
+fn first(place: &str, material: Material) -> Result<Certificate, Failure> {
+    let problem = material.problems.first().cloned();
+    material.certificates.into_iter().next().ok_or_else(|| {
+        Failure::NotAsWanted(problem.unwrap_or_else(|| format!("{place} holds no certificate")))
+    })
+}
+
+fn of_proof(bytes: &[u8], given: Option<Given>, key: &VerifierKey) -> Result<Report, Failure> {
+    let refused = |error: &dyn std::fmt::Display| Failure::NotAsWanted(error.to_string());
+    let proof = Proof::parse(bytes).map_err(|error| refused(&error))?;
+    let certificate = Certificate::from_der(&proof.certificate).map_err(|error| refused(&error))?;
+    let mut steps = Vec::new();
+    if let Some(given) = given {
+        let same = given.certificate == certificate;
+        steps.push(Step::of(
+            same,
+            "same",
+            if same {
+                "the proof is about the certificate that was given"
+            } else {
+                "the proof is about another certificate than the one given"
+            },
+        ));
+    }
+    let subject = Subject::of(&certificate);
+    let evidence = Evidence {
+        index: proof.index,
+        entry: &proof.entry,
+        path: &proof.path,
+        checkpoint: &proof.checkpoint,
+    };
+    let (checked, facts) = check(&subject, &evidence, key);
+    steps.extend(checked);
+    Ok(Report::new(&subject, Some(proof.index), facts, steps))
+}
+
+async fn of_log(
+    source: &Source,
+    global: &Global,
+    arguments: &Verify,
+    key: &VerifierKey,
+    machine: &Machine,
+) -> Result<Report, Failure> {
+    let Some(given) = given(global, arguments).await? else {
+        return Err(Failure::Usage("name a file with the certificate, or --secret".to_owned()));
+    };
+    let subject = Subject::of(&given.certificate);
+    let note = source.checkpoint().await?;
+    let checkpoint = match key.open(&note) {
+        Ok(checkpoint) => checkpoint,
+        Err(error) => {
+            let steps = vec![Step::of(false, "checkpoint", &error.to_string())];
+            return Ok(Report::new(&subject, None, check::Facts::default(), steps));
+        }
+    };
+    let mut log = Log::new(source, checkpoint.size);
+    let mut steps = Vec::new();
+    let index = match (arguments.log_index, given.index) {
+        (Some(index), _) => Some(index),
+        (None, Some(index)) if log.is_entry_of(index, &subject).await? => Some(index),
+        (None, hint) => {
+            machine.terminal.tell(&format!("searching {} entries", checkpoint.size));
+            let found = log.search(&subject).await?;
+            if let (Some(hint), Some(found)) = (hint, found) {
+                let words = format!("the Secret says index {hint}, which is wrong; the entry is at {found}");
+                steps.push(Step::skipped("index", &words));
+            }
+            found
+        }
+    };
+    let Some(index) = index else {
+        let words = format!("no entry among {} is about this certificate", checkpoint.size);
+        steps.push(Step::of(false, "entry", &words));
+        return Ok(Report::new(&subject, None, check::Facts::of(&checkpoint), steps));
+    };
+    if index >= checkpoint.size {
+        let words = format!("the log has {} entries, and index {index} lies behind them", checkpoint.size);
+        steps.push(Step::of(false, "entry", &words));
+        return Ok(Report::new(&subject, Some(index), check::Facts::of(&checkpoint), steps));
+    }
+    let (entry, path) = (log.entry(index).await?, log.path(index).await?);
+    let evidence = Evidence { index, entry: &entry, path: &path, checkpoint: &note };
+    let (checked, facts) = check(&subject, &evidence, key);
+    steps.extend(checked);
+    if let Some(intent) = facts.intent.filter(|intent| *intent < checkpoint.size) {
+        let (entry, path) = (log.entry(intent).await?, log.path(intent).await?);
+        let evidence = Evidence { index: intent, entry: &entry, path: &path, checkpoint: &note };
+        steps.push(check_intent(&subject, index, &evidence, &checkpoint));
+        steps.push(check_superseded(&subject, log.later(index).await?));
+    }
+    let report = Report::new(&subject, Some(index), facts, steps);
+    if let Some(file) = arguments.write_proof.as_ref().filter(|_| report.verified) {
+        let proof =
+            Proof { certificate: given.certificate.der().to_vec(), entry, index, path, checkpoint: note };
+        let text = proof.write().map_err(|error| Failure::NotAsWanted(error.to_string()))?;
+        std::fs::write(file, text)
+            .map_err(|error| Failure::Unreachable(format!("cannot write {}: {error}", file.display())))?;
+    }
+    Ok(report)
+}
