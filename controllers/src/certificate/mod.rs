@@ -122,6 +122,8 @@ fn next_look(ctx: &Context, uid: &str, outcome: &Outcome, now: Timestamp) -> Res
     match outcome {
         Outcome::Current { leaf, .. } => {
             ctx.backoff.clear(uid);
+            // A key that was kept because the answer to its publication got lost is of no use any more.
+            ctx.unpublished.forget(uid);
             let left = leaf.renewal.duration_since(now);
             let left =
                 Duration::try_from(left).unwrap_or(OBSTACLE).clamp(Duration::from_secs(1), LONGEST_REST);

@@ -85,6 +85,16 @@ async fn an_answer_that_is_not_what_was_asked_is_never_stored_and_asked_again_ev
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_answer_lost_on_the_way_is_asked_for_again() {
+    let rig = Rig::with_issuer().await;
+    rig.signer.moods([Mood::Unavailable, Mood::Unavailable]);
+    rig.cluster.create(&certificate("web"));
+    rig.settle().await;
+    rig.assert_good("web");
+    assert_eq!((rig.signer.asked().len(), rig.issued("web")), (3, 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_slow_answer_is_waited_for_and_asked_for_once() {
     let rig = Rig::with_issuer().await;
     rig.signer.moods([Mood::Slow(Duration::from_secs(50))]);

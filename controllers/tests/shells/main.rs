@@ -2,6 +2,9 @@
 //!
 //! Time is tokio's, paused: hours pass in milliseconds, and the wall clock of the controllers goes with it.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "everything here is a test or serves one")]
+#![allow(clippy::type_complexity, reason = "tables of what happens and of what is to be seen")]
+
 mod answers;
 mod authorities;
 mod crashes;

@@ -1,0 +1,201 @@
+//! Issuers: the next step, what they say of themselves, and what others may rely on.
+
+use crate::scene::{OTHER, SERVICES, authority, day, until};
+use jiff::Timestamp;
+use keywright_controllers_core::certificate::decide::Waiting;
+use keywright_controllers_core::conditions::State;
+use keywright_controllers_core::issuer::decide::{Plan, World, decide};
+use keywright_controllers_core::issuer::ready::{Outcome, published, status};
+use keywright_controllers_core::issuer::standing::{read, standing};
+use keywright_controllers_core::issuer::valid::ValidAuthority;
+use keywright_controllers_core::issuer::{Limits, Standing};
+use keywright_crds::{AuthorityStatus, Issuer, IssuerKind, IssuerStatus};
+use keywright_pki::pem::{self, Label};
+use keywright_signer_protocol::v1alpha1 as wire;
+use keywright_testkit::objects::{issuer, reference};
+use std::sync::Arc;
+
+const UID: &str = "f2b3a7df-0000-4000-8000-a7dfd7ec4837";
+
+/// What the signer answers for `services`, and how its object shows it.
+fn shown() -> AuthorityStatus {
+    let [own, parents @ ..] = &SERVICES.chain[..] else { panic!("a chain") };
+    let answer = wire::Authority {
+        uid: UID.into(),
+        certificate: own.der().to_vec(),
+        parents: parents.iter().map(|p| p.der().to_vec()).collect(),
+        step: 1,
+        log_index: 3,
+        created: true,
+    };
+    published(&answer, UID).unwrap()
+}
+
+fn ready(change: impl FnOnce(&mut Issuer)) -> Issuer {
+    let mut services = issuer("services");
+    let outcome = Outcome::Current { authority: Box::new(shown()), created: true };
+    services.status = Some(status(&IssuerStatus::default(), &outcome, 1, day("2030-01-01")));
+    change(&mut services);
+    services
+}
+
+#[test]
+fn the_signers_answer_is_shown_in_full() {
+    let shown = shown();
+    let chain = shown.certificate.clone().unwrap();
+    assert_eq!(pem::read_certificates(chain.as_bytes()).unwrap().len(), 2);
+    assert!(chain.starts_with(&*pem::write(Label::Certificate, SERVICES.chain[0].der())));
+    assert_eq!(shown.not_after.unwrap().0, day("2035-01-01"));
+    let renewal = shown.renewal_time.unwrap().0;
+    assert!(day("2032-09-01") < renewal && renewal <= day("2033-01-02"), "{renewal}");
+    assert_eq!((shown.revision, shown.log_index), (Some(1), Some(3)));
+    let garbage = wire::Authority { certificate: vec![1, 2, 3], ..wire::Authority::default() };
+    assert!(published(&garbage, UID).is_err());
+}
+
+#[test]
+fn the_step_goes_up_only_when_the_certificate_is_due_and_can_be_extended() {
+    let parent = |to: Timestamp| {
+        let mut parent = authority(&OTHER, "parent", Limits::default());
+        parent.chain[0] = until(&OTHER, to);
+        Some(Standing::Ready(Arc::new(parent)))
+    };
+    let late = || day("2033-06-01");
+    let table = [
+        ("never made", day("2030-01-01"), None, None, 1),
+        ("made and fresh", day("2030-01-01"), Some(shown()), None, 1),
+        ("due", late(), Some(shown()), None, 2),
+        ("due, the parent ends with it", late(), Some(shown()), parent(day("2035-01-01")), 1),
+        ("due, the parent lives longer", late(), Some(shown()), parent(day("2035-01-02")), 2),
+        ("the clock went back", day("2000-01-01"), Some(shown()), None, 1),
+        ("a revision that is none", late(), Some(AuthorityStatus { revision: Some(-4), ..shown() }), None, 1),
+    ];
+    for (what, now, published, parent, step) in table {
+        let expected = published.as_ref().map(|p| hex::decode(p.subject_key_id.clone().unwrap()).unwrap());
+        let valid = ValidAuthority::parse(&issuer("services")).unwrap();
+        let plan = decide(&valid, &World { now, parent, published });
+        let Plan::Ensure { request } = plan else { panic!("{what}: {plan:?}") };
+        assert_eq!(request.request_key.unwrap().step, step, "{what}");
+        assert_eq!(request.expected_key_id, expected.unwrap_or_default(), "{what}: the key that was seen");
+    }
+}
+
+#[test]
+fn a_child_waits_for_its_parent() {
+    let valid = ValidAuthority::parse(&issuer("services")).unwrap();
+    let on = |parent| match decide(
+        &valid,
+        &World { now: day("2030-01-01"), parent: Some(parent), published: None },
+    ) {
+        Plan::Wait { on } => on,
+        Plan::Ensure { .. } => panic!("does not wait"),
+    };
+    assert_eq!(on(Standing::Missing), Waiting::IssuerMissing);
+    let why = "no".to_owned();
+    assert_eq!(on(Standing::NotReady { why: why.clone() }), Waiting::IssuerNotReady { why });
+}
+
+#[test]
+fn every_outcome_has_one_state_one_reason_and_helpful_words() {
+    let parent = || reference(IssuerKind::ClusterIssuer, "root");
+    let words = || "so it is.".to_owned();
+    let problem = ValidAuthority::parse(&ready(|i| i.spec.authority = None)).unwrap_err();
+    let not_ready = Waiting::IssuerNotReady { why: "no".into() };
+    let table = [
+        (
+            Outcome::Current { authority: Box::new(shown()), created: true },
+            State::Current,
+            "AuthorityReady",
+            "2035-01-01",
+        ),
+        (
+            Outcome::Waiting { on: Waiting::IssuerMissing, parent: parent() },
+            State::InProgress,
+            "ParentNotFound",
+            "ClusterIssuer \"root\"",
+        ),
+        (Outcome::Waiting { on: not_ready, parent: parent() }, State::InProgress, "ParentNotReady", "no"),
+        (Outcome::SignerUnavailable { words: words() }, State::InProgress, "SignerUnavailable", "so it is."),
+        (Outcome::KeyLost { words: words() }, State::Failed, "KeyLost", "Bring the signer's volume back"),
+        (Outcome::Invalid { problem }, State::Failed, "InvalidSpec", "exactly one of"),
+        (Outcome::Refused { words: words() }, State::Failed, "Refused", "so it is."),
+        (
+            Outcome::LooseningRefused { words: words() },
+            State::Failed,
+            "LooseningRefused",
+            "only become tighter",
+        ),
+    ];
+    for (outcome, state, reason, words) in table {
+        let facts = outcome.facts();
+        assert_eq!((facts.state, facts.reason), (state, reason));
+        assert!(facts.message.contains(words), "{}", facts.message);
+        // Only a present answer replaces what is known; the same outcome says the same again.
+        let old = ready(|_| {}).status.unwrap();
+        let first = status(&old, &outcome, 2, day("2030-01-02"));
+        assert_eq!(first.authority, old.authority, "{reason}");
+        assert_eq!(status(&first, &outcome, 2, day("2031-01-01")), first, "{reason}");
+    }
+}
+
+#[test]
+fn others_rely_on_an_issuer_only_while_it_says_that_it_can_sign() {
+    let table: &[(&str, fn(&mut Issuer), &str)] = &[
+        ("ready", |_| {}, ""),
+        ("not looked at", |i| i.status = None, "not been looked at"),
+        (
+            "the schema's default",
+            |i| {
+                i.status = Some(IssuerStatus { observed_generation: Some(-1), ..IssuerStatus::default() });
+            },
+            "not been looked at",
+        ),
+        ("not ready", |i| i.status.as_mut().unwrap().conditions[0].status = "False".into(), "AuthorityReady"),
+        (
+            "being deleted",
+            |i| {
+                i.metadata.deletion_timestamp = i.metadata.creation_timestamp.clone();
+            },
+            "being deleted",
+        ),
+        ("no certificate", |i| i.status.as_mut().unwrap().authority = None, "no certificate that reads"),
+        (
+            "garbage",
+            |i| {
+                let shown = i.status.as_mut().unwrap().authority.as_mut().unwrap();
+                shown.certificate = Some("garbage".into());
+            },
+            "no certificate that reads",
+        ),
+        ("a spec that makes no sense", |i| i.spec.authority = None, "spec.authority"),
+    ];
+    for (what, change, why) in table {
+        match read(&ready(change)) {
+            Ok(authority) => {
+                assert_eq!(*why, "", "{what}");
+                assert_eq!(authority.own().der(), SERVICES.chain[0].der());
+                assert!(authority.root().is_self_signed());
+            }
+            Err(said) => assert!(!why.is_empty() && said.contains(why), "{what}: {said}"),
+        }
+    }
+}
+
+#[test]
+fn an_authority_stands_while_its_whole_chain_is_valid_give_or_take_a_clock() {
+    let known = Ok(Arc::new(read(&ready(|_| {})).unwrap()));
+    let table = [
+        ("long before", day("2028-12-31"), false),
+        ("a clock that is minutes behind", "2028-12-31T23:56:00Z".parse().unwrap(), true),
+        ("the first second", day("2029-01-01"), true),
+        ("in between", day("2030-01-01"), true),
+        ("the last second", day("2035-01-01"), true),
+        ("a second later", "2035-01-01T00:00:01Z".parse().unwrap(), false),
+    ];
+    for (what, now, stands) in table {
+        assert_eq!(matches!(standing(Some(&known), now), Standing::Ready(_)), stands, "{what}");
+    }
+    assert!(matches!(standing(None, day("2030-01-01")), Standing::Missing));
+    let broken = Err("why".to_owned());
+    assert!(matches!(standing(Some(&broken), day("2030-01-01")), Standing::NotReady { why } if why == "why"));
+}
