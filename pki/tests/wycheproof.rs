@@ -196,7 +196,7 @@ fn ml_dsa_keys_come_from_their_seed_as_the_vectors_say_and_wrong_seeds_are_refus
                 // Those without a message begin in the middle of the algorithm, which cannot be reached from here.
                 let Some(message) = &test.msg else { continue };
                 public.verify(message, &key.sign(message).unwrap()).unwrap();
-                let plain = test.ctx.as_deref().is_none_or(<[u8]>::is_empty);
+                let plain = test.ctx.as_deref().map_or(0, Vec::len) == 0;
                 let verifies = public.verify(message, &test.sig).is_ok();
                 found.count(verifies, must_verify(test.result) && plain, &what);
             }
