@@ -217,7 +217,10 @@ impl Rig {
         let ledger = self.signer.ledger();
         let entry = ledger.iter().find(|e| e.serial == leaf.serial().to_string()).expect("in the ledger");
         assert!(!entry.superseded, "{name}: published what the signer counts as superseded");
-        assert_eq!((entry.uid.clone(), Some(entry.step)), (uid.clone(), status.revision.map(|r| r as u64)));
+        assert_eq!(
+            (entry.uid.clone(), Some(entry.step)),
+            (uid.clone(), status.revision.map(i64::cast_unsigned))
+        );
         for step in ledger.iter().filter(|e| e.uid == uid).map(|e| e.step) {
             let live = ledger.iter().filter(|e| e.uid == uid && e.step == step && !e.superseded).count();
             assert!(live <= 1, "{name}: {live} live certificates of step {step}");

@@ -67,7 +67,7 @@ async fn a_change_of_form_writes_the_secret_again_and_signs_nothing() {
             "CombinedPEM",
             |c| {
                 c.spec.additional_output_formats =
-                    vec![AdditionalOutputFormat { type_: OutputFormat::CombinedPem }]
+                    vec![AdditionalOutputFormat { type_: OutputFormat::CombinedPem }];
             },
             |rig| {
                 let combined = rig.entry("web-tls", "tls-combined.pem").unwrap();

@@ -7,6 +7,7 @@ mod decide;
 mod held;
 mod issuer;
 mod limits;
+mod orders;
 mod ready;
 mod scene;
 mod status;

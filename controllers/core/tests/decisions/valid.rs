@@ -11,12 +11,14 @@ use keywright_crds::{
 use keywright_pki::algorithm::KeyAlgorithm;
 use keywright_testkit::objects::{certificate, issuer};
 
-fn key(algorithm: Algorithm, size: Option<i32>) -> Option<CertificatePrivateKey> {
-    Some(CertificatePrivateKey { algorithm, size, ..CertificatePrivateKey::default() })
+fn key(spec: &mut CertificateSpec, algorithm: Algorithm, size: Option<i32>) {
+    spec.private_key = Some(CertificatePrivateKey { algorithm, size, ..CertificatePrivateKey::default() });
 }
 
-fn older(encoding: Algorithm) -> Option<CertificatePrivateKey> {
-    key(encoding, None).map(|key| CertificatePrivateKey { encoding: KeyEncoding::Pkcs1, ..key })
+fn older(spec: &mut CertificateSpec, algorithm: Algorithm) {
+    let encoding = KeyEncoding::Pkcs1;
+    spec.private_key =
+        Some(CertificatePrivateKey { algorithm, encoding, ..CertificatePrivateKey::default() });
 }
 
 #[test]
@@ -61,12 +63,12 @@ fn a_spec_that_makes_no_sense_is_refused_by_field_and_rule() {
         (|s| s.usages = vec![KeyUsage::CertSign], "usages", "isCA: true"),
         (|s| s.usages = vec![KeyUsage::ServerAuth, KeyUsage::CrlSign], "usages", "crl sign"),
         (|s| s.issuer_ref.group = Some("cert-manager.io".into()), "issuerRef.group", "keywright.dev"),
-        (|s| s.private_key = key(Algorithm::Rsa, Some(1024)), "privateKey.size", "1024"),
-        (|s| s.private_key = key(Algorithm::Ecdsa, Some(255)), "privateKey.size", "255"),
-        (|s| s.private_key = key(Algorithm::Ed25519, Some(256)), "privateKey.size", "256"),
-        (|s| s.private_key = key(Algorithm::MlDsa, Some(-65)), "privateKey.size", "ML-DSA"),
-        (|s| s.private_key = older(Algorithm::Ed25519), "privateKey.encoding", "PKCS8"),
-        (|s| s.private_key = older(Algorithm::MlDsa), "privateKey.encoding", "PKCS8"),
+        (|s| key(s, Algorithm::Rsa, Some(1024)), "privateKey.size", "1024"),
+        (|s| key(s, Algorithm::Ecdsa, Some(255)), "privateKey.size", "255"),
+        (|s| key(s, Algorithm::Ed25519, Some(256)), "privateKey.size", "256"),
+        (|s| key(s, Algorithm::MlDsa, Some(-65)), "privateKey.size", "ML-DSA"),
+        (|s| older(s, Algorithm::Ed25519), "privateKey.encoding", "PKCS8"),
+        (|s| older(s, Algorithm::MlDsa), "privateKey.encoding", "PKCS8"),
     ];
     for (change, field, words) in table {
         let mut cert = certificate("web");
@@ -82,7 +84,7 @@ fn every_algorithm_in_every_size_is_read_and_has_a_default() {
     for algorithm in Algorithm::ALL {
         for size in algorithm.sizes().iter().copied().map(Some).chain([None]) {
             let mut cert = certificate("web");
-            cert.spec.private_key = key(algorithm, size);
+            key(&mut cert.spec, algorithm, size);
             let valid = ValidCertificate::parse(&cert).unwrap();
             assert_eq!(valid.algorithm.spec().0, algorithm.name());
         }
@@ -100,7 +102,7 @@ fn what_is_left_out_has_its_meaning() {
     assert_eq!(valid.usages.names(), ["digital signature"], "an ECDSA key enciphers nothing");
     assert_eq!(valid.issuer.group, None);
     assert!(valid.subject.is_empty());
-    cert.spec.private_key = key(Algorithm::Rsa, None);
+    key(&mut cert.spec, Algorithm::Rsa, None);
     let valid = ValidCertificate::parse(&cert).unwrap();
     assert_eq!(valid.usages.names(), ["digital signature", "key encipherment"]);
     cert.spec.is_ca = true;
@@ -125,8 +127,8 @@ fn the_bounds_of_a_renewal_are_kept_to_the_second() {
 
 #[test]
 fn an_authority_that_makes_no_sense_is_refused_by_field_and_rule() {
-    fn permitted(subtrees: NameSubtrees) -> Option<NameConstraints> {
-        Some(NameConstraints { permitted: Some(subtrees), excluded: None })
+    fn permit(spec: &mut AuthoritySpec, subtrees: NameSubtrees) {
+        spec.name_constraints = Some(NameConstraints { permitted: Some(subtrees), excluded: None });
     }
     let table: &[(fn(&mut AuthoritySpec), &str, &str)] = &[
         (|s| s.common_name = None, "authority.commonName", "needs a name"),
@@ -143,7 +145,7 @@ fn an_authority_that_makes_no_sense_is_refused_by_field_and_rule() {
         (
             |s| {
                 let dns_domains = vec!["not a domain".into()];
-                s.name_constraints = permitted(NameSubtrees { dns_domains, ..NameSubtrees::default() });
+                permit(s, NameSubtrees { dns_domains, ..NameSubtrees::default() });
             },
             "authority.nameConstraints.permitted.dnsDomains[0]",
             "not a domain",
@@ -151,7 +153,7 @@ fn an_authority_that_makes_no_sense_is_refused_by_field_and_rule() {
         (
             |s| {
                 let ip_ranges = vec!["10.0.0.1/8".into()];
-                s.name_constraints = permitted(NameSubtrees { ip_ranges, ..NameSubtrees::default() });
+                permit(s, NameSubtrees { ip_ranges, ..NameSubtrees::default() });
             },
             "authority.nameConstraints.permitted.ipRanges[0]",
             "10.0.0.1/8",
