@@ -3,7 +3,7 @@
 //! Doubles from one second to a minute, per object, with a spread that the UID determines, so that a thousand objects
 //! which failed together do not come back together. Forgotten at the first success.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Mutex;
 use std::time::Duration;
@@ -22,6 +22,12 @@ impl Backoff {
         let count = failures.entry(uid.to_owned()).or_insert(0);
         *count = count.saturating_add(1);
         delay(*count, uid)
+    }
+
+    /// Forgets all objects but these.
+    pub fn keep_only(&self, live: &HashSet<String>) {
+        let mut failures = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        failures.retain(|uid, _| live.contains(uid));
     }
 
     /// The object succeeded, or is gone.

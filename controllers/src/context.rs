@@ -8,7 +8,8 @@ use crate::queue::Queue;
 use crate::signer::Signer;
 use keywright_ambient::Clock;
 use keywright_crds::{Certificate, ClusterIssuer, Issuer};
-use kube::Client;
+use kube::{Client, ResourceExt};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// The field manager of everything we write.
@@ -39,6 +40,17 @@ pub struct Context {
 }
 
 impl Context {
+    /// Drops what is remembered of objects that no cache holds any more: most are deleted without a look at it.
+    pub(crate) fn forget_the_gone(&self) {
+        let mut live = HashSet::new();
+        live.extend(self.caches.certificates.state().iter().filter_map(|o| o.uid()));
+        live.extend(self.caches.issuers.state().iter().filter_map(|o| o.uid()));
+        live.extend(self.caches.cluster_issuers.state().iter().filter_map(|o| o.uid()));
+        self.writes.keep_only(&live);
+        self.backoff.keep_only(&live);
+        self.unpublished.keep_only(&live);
+    }
+
     /// Drops what is remembered of an object that is gone.
     pub(crate) fn forget(&self, uid: &str) {
         self.writes.forget(uid);

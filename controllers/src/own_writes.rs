@@ -4,7 +4,7 @@
 //! time. So each write leaves its resourceVersion here, by UID, until the cache has passed it (as KEP-5647 does for the
 //! built-in controllers). Nothing here survives a restart, and nothing needs to: a new process fills its caches first.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 
 /// The newest resourceVersion written by this process, for objects whose echo has not come back yet.
@@ -30,6 +30,12 @@ impl OwnWrites {
             writes.remove(uid);
         }
         !seen
+    }
+
+    /// Forgets all objects but these.
+    pub fn keep_only(&self, live: &HashSet<String>) {
+        let mut writes = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        writes.retain(|uid, _| live.contains(uid));
     }
 
     /// Forgets an object that is gone.

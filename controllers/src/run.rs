@@ -19,15 +19,38 @@ use std::time::Duration;
 /// Issuers are few, and each look asks the signer.
 const ISSUERS_AT_A_TIME: u16 = 8;
 
+/// How often memory is cleared of objects that are gone.
+const FORGETTING: Duration = Duration::from_mins(1);
+
 /// Looks at everything once, and from then on at what changed or is due. `concurrency`: certificates at one time.
 pub async fn run(ctx: Arc<Context>, concurrency: u16) {
     let caches = Arc::clone(&ctx.caches);
     let queues = Arc::clone(&ctx.queues);
-    tokio::join!(
-        drive(&caches.certificates, &queues.certificates, concurrency, &ctx, certificate::reconcile),
-        drive(&caches.issuers, &queues.issuers, ISSUERS_AT_A_TIME, &ctx, issuer::reconcile),
-        drive(&caches.cluster_issuers, &queues.cluster_issuers, ISSUERS_AT_A_TIME, &ctx, issuer::reconcile),
-    );
+    let looks = async {
+        tokio::join!(
+            drive(&caches.certificates, &queues.certificates, concurrency, &ctx, certificate::reconcile),
+            drive(&caches.issuers, &queues.issuers, ISSUERS_AT_A_TIME, &ctx, issuer::reconcile),
+            drive(
+                &caches.cluster_issuers,
+                &queues.cluster_issuers,
+                ISSUERS_AT_A_TIME,
+                &ctx,
+                issuer::reconcile
+            ),
+        )
+    };
+    tokio::select! {
+        _ = looks => {}
+        () = forget_the_gone(&ctx) => {}
+    }
+}
+
+/// Resolves never.
+async fn forget_the_gone(ctx: &Context) {
+    loop {
+        tokio::time::sleep(FORGETTING).await;
+        ctx.forget_the_gone();
+    }
 }
 
 async fn drive<K, F>(

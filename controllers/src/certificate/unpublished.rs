@@ -5,7 +5,7 @@
 
 use keywright_pki::certificate::Certificate;
 use keywright_pki::key::PrivateKey;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A certificate that was signed, and its key.
@@ -63,6 +63,12 @@ impl Unpublished {
     /// Remembers a refusal.
     pub(super) fn refused(&self, uid: &str, ask: String, words: String) {
         lock(&self.refused).insert(uid.to_owned(), (ask, words));
+    }
+
+    /// Forgets all objects but these: a key whose Certificate is gone is wiped.
+    pub fn keep_only(&self, live: &HashSet<String>) {
+        lock(&self.made).retain(|uid, _| live.contains(uid));
+        lock(&self.refused).retain(|uid, _| live.contains(uid));
     }
 
     /// Forgets an object.
