@@ -108,6 +108,73 @@ pub fn root_of_path(index: u64, size: u64, leaf: &Hash, path: &[Hash]) -> Option
     (last == 0).then_some(hash)
 }
 
+/// The root of a tree of which the leaves from `first` on are all at hand and the rest is known by full subtrees.
+///
+/// `read` gives the hashes of full subtrees to the left of `first`. Errors: the first of `read`.
+pub fn root_of_tail<E>(
+    first: u64,
+    tail: &[Hash],
+    mut read: impl FnMut(Node) -> Result<Hash, E>,
+) -> Result<Hash, E> {
+    let size = first.saturating_add(tail.len() as u64);
+    if size == 0 {
+        return Ok(sha256(&[]));
+    }
+    mixed_hash(0, size, first, tail, &mut read)
+}
+
+/// The full subtrees that [`root_of_tail`] will read, in its order.
+pub fn nodes_left_of(first: u64, size: u64) -> Vec<Node> {
+    let mut nodes = Vec::new();
+    let (mut low, mut high) = (0, size);
+    while low < first {
+        if high <= first {
+            collect_nodes(low, high, &mut nodes);
+            break;
+        }
+        let middle = low + split(high - low);
+        if middle <= first {
+            collect_nodes(low, middle, &mut nodes);
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    nodes
+}
+
+fn collect_nodes(low: u64, high: u64, nodes: &mut Vec<Node>) {
+    let collected = range_hash(low, high, &mut |node| {
+        nodes.push(node);
+        Ok::<_, std::convert::Infallible>([0; 32])
+    });
+    match collected {
+        Ok(_) => {}
+    }
+}
+
+/// Hash of the leaves from `low` up to `high`, of which those from `first` on are `tail`. Precondition: not empty.
+fn mixed_hash<E>(
+    low: u64,
+    high: u64,
+    first: u64,
+    tail: &[Hash],
+    read: &mut impl FnMut(Node) -> Result<Hash, E>,
+) -> Result<Hash, E> {
+    if high <= first {
+        return range_hash(low, high, read);
+    }
+    if high - low == 1 {
+        let place = usize::try_from(low - first).unwrap_or(usize::MAX);
+        // `root_of_tail` takes the size from the tail, so the leaf is there.
+        return Ok(tail.get(place).copied().unwrap_or([0; 32]));
+    }
+    let middle = low + split(high - low);
+    let left = mixed_hash(low, middle, first, tail, read)?;
+    let right = mixed_hash(middle, high, first, tail, read)?;
+    Ok(node_hash(&left, &right))
+}
+
 /// Hash of the leaves from `low` up to `high`. Precondition: not empty, and `low` is where a left subtree may begin.
 fn range_hash<E>(low: u64, high: u64, read: &mut impl FnMut(Node) -> Result<Hash, E>) -> Result<Hash, E> {
     let count = high - low;
@@ -219,6 +286,24 @@ mod tests {
         assert_eq!(root_of_path(13, 13, &leaves[12], &path), None);
         assert_eq!(root_of_path(0, 1, &leaves[0], &[]), Some(leaves[0]));
         assert_eq!(inclusion_path(5, 5, |_| Ok::<_, Infallible>([0; 32])), Ok(None));
+    }
+
+    #[test]
+    fn the_root_follows_from_any_tail_and_the_subtrees_to_its_left() {
+        for size in 0..40_u64 {
+            let leaves = leaves(size);
+            for first in 0..=size {
+                let mut read = Vec::new();
+                let root = root_of_tail(first, &leaves[usize::try_from(first).unwrap()..], |node| {
+                    read.push(node);
+                    let from = usize::try_from(node.index << node.level).unwrap();
+                    Ok::<_, Infallible>(tree_hash(&leaves[from..from + (1 << node.level)]))
+                });
+                assert_eq!(root, Ok(tree_hash(&leaves)), "{first} of {size}");
+                assert_eq!(nodes_left_of(first, size), read, "{first} of {size}");
+                assert!(read.iter().all(|node| (node.index + 1) << node.level <= first));
+            }
+        }
     }
 
     #[test]

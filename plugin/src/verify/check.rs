@@ -91,7 +91,7 @@ pub(crate) fn check(subject: &Subject, evidence: &Evidence<'_>, key: &VerifierKe
     let index = evidence.index;
     let (good, words) = match Entry::parse(evidence.entry) {
         Ok(Entry::Signature(signature)) if signature.is_of(&subject.sha256, &subject.serial) => {
-            facts.signed_at = i64::try_from(signature.at).ok().and_then(|at| Timestamp::from_second(at).ok());
+            facts.signed_at = instant(signature.at);
             facts.intent = Some(signature.intent);
             let at = facts.signed_at.map_or("an unknown time".to_owned(), |at| at.to_string());
             (true, format!("entry {index} tells of the signature on this very certificate, made at {at}"))
@@ -166,13 +166,14 @@ pub(crate) fn check_intent(
     Step::of(good, "intent", &words)
 }
 
-/// Whether a later entry says that the certificate counts no longer.
-pub(crate) fn check_superseded(subject: &Subject, later: Later) -> Step {
-    let entries = match later {
-        Later::Read(entries) => entries,
+/// Whether a later entry says that the certificate counts no longer; only all entries up to the root can deny it.
+pub(crate) fn check_superseded(subject: &Subject, later: Later, checkpoint: &Checkpoint) -> Step {
+    const NAME: &str = "superseded";
+    let (entries, root) = match later {
+        Later::Read { superseded, root } => (superseded, root),
         Later::TooMany { entries } => {
             let words = format!("{entries} later entries were not fetched; copy the log to have them read");
-            return Step::skipped("superseded", &words);
+            return Step::skipped(NAME, &words);
         }
     };
     let found = entries.iter().find_map(|entry| match entry {
@@ -180,11 +181,20 @@ pub(crate) fn check_superseded(subject: &Subject, later: Later) -> Step {
         Entry::Superseded { .. } | Entry::Signature(_) | Entry::Intent(_) | Entry::Other { .. } => None,
     });
     match found {
-        None => Step::of(true, "superseded", "no later entry says that another certificate took its place"),
         Some((why, at)) => {
-            let at = i64::try_from(*at).ok().and_then(|at| Timestamp::from_second(at).ok());
-            let at = at.map_or(String::new(), |at| format!(" at {at}"));
-            Step::of(false, "superseded", &format!("another certificate took its place{at}: {why}"))
+            let at = instant(*at).map_or(String::new(), |at| format!(" at {at}"));
+            Step::of(false, NAME, &format!("another certificate took its place{at}: {why}"))
         }
+        None if root != checkpoint.root => Step::of(
+            false,
+            NAME,
+            "the entries after it do not lead to the signed root: some were left out or edited",
+        ),
+        None => Step::of(true, NAME, "no later entry says that another certificate took its place"),
     }
+}
+
+/// Seconds since the Unix epoch as an instant; `None` when they are out of range.
+fn instant(second: u64) -> Option<Timestamp> {
+    i64::try_from(second).ok().and_then(|second| Timestamp::from_second(second).ok())
 }

@@ -177,7 +177,7 @@ async fn of_log(
         let (entry, path) = (log.entry(intent).await?, log.path(intent).await?);
         let evidence = Evidence { index: intent, entry: &entry, path: &path, checkpoint: &note };
         steps.push(check_intent(&subject, index, &evidence, &checkpoint));
-        steps.push(check_superseded(&subject, log.later(index).await?));
+        steps.push(check_superseded(&subject, log.later(index).await?, &checkpoint));
     }
     let report = Report::new(&subject, Some(index), facts, steps);
     if let Some(file) = arguments.write_proof.as_ref().filter(|_| report.verified) {

@@ -4,7 +4,7 @@ use super::check::Subject;
 use super::source::Source;
 use crate::exit::Failure;
 use crate::log::entry::Entry;
-use crate::log::merkle::{Hash, inclusion_path, nodes_of_path};
+use crate::log::merkle::{Hash, Node, inclusion_path, leaf_hash, nodes_left_of, nodes_of_path, root_of_tail};
 use crate::log::tile::{Tile, TileError, node_in_tile};
 use std::collections::BTreeMap;
 
@@ -20,8 +20,13 @@ pub(crate) struct Log<'a> {
 
 /// What was found in the entries after one.
 pub(crate) enum Later {
-    /// All of them were read.
-    Read(Vec<Entry>),
+    /// All of them were read, and lead to this root.
+    Read {
+        /// Those that say that a certificate counts no longer.
+        superseded: Vec<Entry>,
+        /// Root of the tree that they complete.
+        root: Hash,
+    },
     /// There are too many to fetch from a server.
     TooMany {
         /// How many.
@@ -47,17 +52,8 @@ impl<'a> Log<'a> {
 
     /// The inclusion path of an entry. Precondition: `index` lies in the log.
     pub(crate) async fn path(&mut self, index: u64) -> Result<Vec<Hash>, Failure> {
-        let mut hashes = BTreeMap::new();
-        for node in nodes_of_path(index, self.size) {
-            let tile = Tile::of_node(node, self.size);
-            let bytes = self.tile(tile).await?;
-            hashes.insert(tile, tile.hashes(bytes).map_err(|error| damaged(&error))?);
-        }
-        let path = inclusion_path(index, self.size, |node| {
-            let tile = Tile::of_node(node, self.size);
-            let hash = hashes.get(&tile).and_then(|hashes| node_in_tile(node, hashes));
-            hash.ok_or_else(|| damaged(&TileError::Hashes(tile.path())))
-        })?;
+        let hashes = self.hashes(nodes_of_path(index, self.size)).await?;
+        let path = inclusion_path(index, self.size, |node| hash_of(node, self.size, &hashes))?;
         path.ok_or_else(|| Failure::NotAsWanted(format!("entry {index} lies behind the log's end")))
     }
 
@@ -84,23 +80,44 @@ impl<'a> Log<'a> {
     }
 
     /// The entries after `index` that tell of certificates which count no longer.
-    pub(crate) async fn later(&self, index: u64) -> Result<Later, Failure> {
+    ///
+    /// The root is computed from every entry of these bundles, so that none can be left out of the copy unnoticed.
+    pub(crate) async fn later(&mut self, index: u64) -> Result<Later, Failure> {
         let bundles = (index / 256)..self.size.div_ceil(256);
         let far = bundles.end - bundles.start > MAX_LATER;
         if far && matches!(self.source, Source::Server { .. }) {
             return Ok(Later::TooMany { entries: self.size - index - 1 });
         }
-        let mut found = Vec::new();
+        let low = bundles.start * 256;
+        let (mut superseded, mut leaves) = (Vec::new(), Vec::new());
         for number in bundles {
             let first = number * 256;
             let Some(tile) = Tile::of_entry(first, self.size) else { continue };
             let bytes = self.source.tile(tile).await?;
-            let entries = tile.entries(&bytes).map_err(|error| damaged(&error))?;
-            let after = entries.iter().zip(first..).filter(|(_, place)| *place > index);
-            let parsed = after.filter_map(|(entry, _)| Entry::parse(entry).ok());
-            found.extend(parsed.filter(|entry| matches!(entry, Entry::Superseded { .. })));
+            for (entry, place) in
+                tile.entries(&bytes).map_err(|error| damaged(&error))?.into_iter().zip(first..)
+            {
+                leaves.push(leaf_hash(entry));
+                match Entry::parse(entry) {
+                    Ok(entry @ Entry::Superseded { .. }) if place > index => superseded.push(entry),
+                    Ok(_) | Err(_) => {}
+                }
+            }
         }
-        Ok(Later::Read(found))
+        let hashes = self.hashes(nodes_left_of(low, self.size)).await?;
+        let root = root_of_tail(low, &leaves, |node| hash_of(node, self.size, &hashes))?;
+        Ok(Later::Read { superseded, root })
+    }
+
+    /// The hash tiles that hold these nodes.
+    async fn hashes(&mut self, nodes: Vec<Node>) -> Result<BTreeMap<Tile, Vec<Hash>>, Failure> {
+        let mut hashes = BTreeMap::new();
+        for node in nodes {
+            let tile = Tile::of_node(node, self.size);
+            let bytes = self.tile(tile).await?;
+            hashes.insert(tile, tile.hashes(bytes).map_err(|error| damaged(&error))?);
+        }
+        Ok(hashes)
     }
 
     async fn tile(&mut self, tile: Tile) -> Result<&[u8], Failure> {
@@ -110,6 +127,12 @@ impl<'a> Log<'a> {
         }
         Ok(self.tiles.get(&tile).map(Vec::as_slice).unwrap_or_default())
     }
+}
+
+fn hash_of(node: Node, size: u64, hashes: &BTreeMap<Tile, Vec<Hash>>) -> Result<Hash, Failure> {
+    let tile = Tile::of_node(node, size);
+    let hash = hashes.get(&tile).and_then(|hashes| node_in_tile(node, hashes));
+    hash.ok_or_else(|| damaged(&TileError::Hashes(tile.path())))
 }
 
 fn is_of(entry: &[u8], subject: &Subject) -> bool {
