@@ -178,7 +178,7 @@ fn reset_fencing(store: Store, now: u64) -> Result<u64, StoreError> {
     turn.fence(0);
     let committed = turn.commit(&mut ledger, publisher.progress().published())?;
     publisher.send(committed.entries);
-    ledger.note_published(publisher.finish())?;
+    ledger.settle(publisher.finish())?;
     Ok(from)
 }
 

@@ -1,7 +1,8 @@
 //! The state folder: ledger and log opened together, compared, and repaired where a crash cut the log's files short.
 //!
 //! ```text
-//! STATE/ledger.redb   what is true (one durable commit per turn), sealed keys included
+//! STATE/journal-0, -1 what is true, as it became so (one durable write per turn)
+//! STATE/ledger.redb   the same as tables, a little behind the journal; sealed keys included
 //! STATE/log/          the same entries for others to verify; derived, written after
 //! STATE/log.vkey      the log's verifier key
 //! ```
@@ -121,7 +122,7 @@ impl Store {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(state).map_err(io(state))?;
         let dir = log_dir(state);
         let path = state.join("ledger.redb");
-        let found = Found::open(&path, Arc::clone(kek))?;
+        let found = Found::open(state, Arc::clone(kek))?;
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).map_err(io(&path))?;
         let (head, new) = match found.head() {
             Some(head) => (head.clone(), None),
@@ -161,6 +162,8 @@ impl Store {
             frontier.push(leaf_hash(entry));
         }
         let is_new = new.is_some();
+        let open_intents = found.open_intents()?;
+        let keyring = Keyring::open(found.authorities()?, kek)?;
         let mut ledger = found.ready(new, frontier)?;
         let mut bundle = Vec::new();
         for entry in &tail {
@@ -172,15 +175,10 @@ impl Store {
         }
         let vkey = state.join("log.vkey");
         std::fs::write(&vkey, format!("{}\n", verifier.text())).map_err(io(&vkey))?;
-        let view = ledger.read()?;
         let mut turn = Turn::new(&ledger, now);
-        for id in view.open_intents()? {
-            if let Some(row) = view.request(&id)? {
-                turn.abandon(id, row, "the signer stopped before its outcome was recorded")?;
-            }
+        for (id, row) in open_intents {
+            turn.abandon(id, row, "the signer stopped before its outcome was recorded")?;
         }
-        let keyring = Keyring::open(view.authorities()?, kek)?;
-        drop(view);
         let publisher = Publisher::start(log).map_err(io(state))?;
         let committed = turn.commit(&mut ledger, publisher.progress().published())?;
         publisher.send(committed.entries);

@@ -5,11 +5,14 @@
 mod support;
 
 use keywright_pki::algorithm::KeyAlgorithm;
+use keywright_signer::ledger::Found;
 use keywright_signer::refusal::Reason;
+use keywright_signer::seal::Kek;
 use keywright_signer::store::StoreError;
 use redb::{Database, ReadableTable as _, TableDefinition};
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 use support::{Bench, LEAF, child, leaf, new_key, root, uid};
 
 fn copy(from: &Path, to: &Path) {
@@ -84,10 +87,14 @@ async fn a_log_that_was_cut_edited_or_put_back_is_refused_at_start() {
 #[tokio::test]
 async fn a_ledger_that_was_put_back_or_lost_is_refused_at_start() {
     let (mut bench, earlier) = grown().await;
-    let ledger = bench.state().join("ledger.redb");
-    fs::remove_file(&ledger).unwrap();
+    let files = ["ledger.redb", "journal-0", "journal-1"];
+    for file in files {
+        fs::remove_file(bench.state().join(file)).unwrap();
+    }
     assert!(matches!(bench.open(), Err(StoreError::Mixed(_))), "lost");
-    fs::copy(earlier.path().join("ledger.redb"), &ledger).unwrap();
+    for file in files {
+        fs::copy(earlier.path().join(file), bench.state().join(file)).unwrap();
+    }
     assert!(matches!(bench.open(), Err(StoreError::Mixed(_))), "put back");
 }
 
@@ -162,15 +169,15 @@ async fn a_log_behind_its_ledger_is_completed_at_start() {
     let log = bench.state().join("log");
     let earlier = tempfile::tempdir().unwrap();
     copy(&log, earlier.path());
-    let before = fs::read(bench.state().join("ledger.redb")).unwrap();
     bench.open().unwrap();
     bench.issue(&leaf(LEAF, &new_key(KeyAlgorithm::Ed25519))).await.unwrap();
     // What a crash right after the commit leaves: the ledger new, the log's files old. The copy is taken while the
     // engine runs, as a crash would.
-    let ledger = fs::read(bench.state().join("ledger.redb")).unwrap();
-    assert_ne!(before, ledger);
+    let crashed = tempfile::tempdir().unwrap();
+    copy(&bench.state(), crashed.path());
     bench.close();
-    fs::write(bench.state().join("ledger.redb"), ledger).unwrap();
+    fs::remove_dir_all(bench.state()).unwrap();
+    copy(crashed.path(), &bench.state());
     fs::remove_dir_all(&log).unwrap();
     copy(earlier.path(), &log);
     bench.open().unwrap();
@@ -188,17 +195,23 @@ async fn an_intent_without_an_outcome_is_abandoned_at_start_and_the_request_sign
     bench.ensure(&authority).await.unwrap();
     let request = keywright_signer_protocol::v1alpha1::IssueRequest { authority_uid: uid(1), ..request };
     let mut cut = None;
+    let kek = Arc::new(Kek::read(&bench.dir.path().join("kek")).unwrap());
     // An RSA-4096 signature takes milliseconds: copies catch the moment in between. The log is copied before the ledger,
     // so that it is behind, as after a crash.
     for n in 0..200 {
         let mut request = request.clone();
         request.request_key = support::request_key(&uid(100 + n), 1);
+        let earlier = tempfile::tempdir().unwrap();
+        bench.published(usize::try_from(bench.engine().status().log_size).unwrap()).await;
+        copy(&bench.state().join("log"), earlier.path());
         let (answer, copies) = tokio::join!(bench.issue(&request), async {
             let mut copies = Vec::new();
             for _ in 0..8 {
                 let dir = tempfile::tempdir().unwrap();
-                copy(&bench.state().join("log"), &dir.path().join("log"));
-                fs::copy(bench.state().join("ledger.redb"), dir.path().join("ledger.redb")).unwrap();
+                copy(earlier.path(), &dir.path().join("log"));
+                for file in ["ledger.redb", "journal-0", "journal-1"] {
+                    fs::copy(bench.state().join(file), dir.path().join(file)).unwrap();
+                }
                 copies.push(dir);
                 tokio::task::yield_now().await;
             }
@@ -207,8 +220,9 @@ async fn an_intent_without_an_outcome_is_abandoned_at_start_and_the_request_sign
         answer.unwrap();
         let found = copies.into_iter().find(|copied| {
             let probe = tempfile::tempdir().unwrap();
-            fs::copy(copied.path().join("ledger.redb"), probe.path().join("ledger.redb")).unwrap();
-            open_intents(&probe.path().join("ledger.redb")) == 1
+            copy(copied.path(), probe.path());
+            let found = Found::open(probe.path(), Arc::clone(&kek)).unwrap();
+            found.open_intents().unwrap().len() == 1
         });
         if let Some(copied) = found {
             cut = Some((copied, request));
@@ -225,14 +239,6 @@ async fn an_intent_without_an_outcome_is_abandoned_at_start_and_the_request_sign
     let size = usize::try_from(bench.engine().status().log_size).unwrap();
     assert_eq!(bench.published(size).await.last().unwrap()["kind"], "abandoned");
     assert!(!bench.issue(&request).await.unwrap().repeated);
-}
-
-fn open_intents(path: &Path) -> u64 {
-    use redb::ReadableTableMetadata as _;
-    const OPEN: TableDefinition<&[u8; 24], u64> = TableDefinition::new("open");
-    let Ok(db) = Database::create(path) else { return 0 };
-    let write = db.begin_write().unwrap();
-    write.open_table(OPEN).unwrap().len().unwrap()
 }
 
 #[tokio::test]

@@ -103,7 +103,7 @@ impl Writer {
             self.show();
         }
         if let Ok(Store { mut ledger, publisher, .. }) = self.store
-            && let Err(error) = ledger.note_published(publisher.finish())
+            && let Err(error) = ledger.settle(publisher.finish())
         {
             tracing::warn!(%error, "the last commit of a stopping signer failed; nothing is lost");
         }
@@ -113,7 +113,7 @@ impl Writer {
     fn rest(&mut self) {
         if let Ok(store) = &mut self.store {
             let published = store.publisher.progress().published();
-            if let Err(error) = store.ledger.note_published(published) {
+            if let Err(error) = store.ledger.settle(published) {
                 self.fail(error.to_string());
             }
         }

@@ -1,46 +1,46 @@
-//! The ledger: the one file whose commit makes something true.
+//! The ledger: what is true, and the one write that makes it so.
 //!
-//! Owns the redb file with the log's committed entries, the newest attempt at each request, the sealed authorities and
-//! the head that ties them together. One writer; a commit is durable (fsync) when it returns. It never signs, never
-//! decides whether a request is allowed, and holds no key but sealed ones.
+//! Owns the state folder's journal and tables: the log's committed entries, the newest attempt at each request, the
+//! sealed authorities and the head that ties them together. One writer; a commit is durable (fsync) when it returns. It
+//! never signs, never decides whether a request is allowed, and holds no key but sealed ones.
 //!
 //! ```text
-//! batch = { entries, request rows, authority rows, plain fields, fencing } -> one transaction -> head { size, root, ... }
+//! batch = { entries, request rows, authority rows, plain fields, fencing } -> head { size, root, ... }
+//!   commit: one frame in the journal, one fsync ----> later, many turns at once: the tables (redb)
+//!   read:   turns not yet in the tables, then the tables
 //! ```
 //! The head carries a code made with the key-encryption key, so that rows of authorities cannot be put back to an older,
 //! looser state without putting back the whole volume; and the log's size, so that ledger and log cannot be of
 //! different ages.
 
+mod journal;
+mod recent;
 mod rows;
+mod tables;
 
+pub use recent::View;
 pub use rows::{AuthorityRow, HeadRow, KeyState, PlainRow, Purpose, RequestRow, RequestState};
 
 use crate::ids::{RequestId, Uid};
-use crate::log::disk::{join_bundle, split_bundle};
 use crate::log::merkle::{Frontier, Hash, leaf_hash};
-use crate::log::tile::FULL_U64;
 use crate::seal::Kek;
 use aws_lc_rs::digest::{Context, SHA256, digest};
+use journal::Journal;
 use prost::Message as _;
-use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition};
-use std::collections::{BTreeMap, VecDeque};
+use recent::{Filler, Recent};
+use rows::{KeyedAuthority, KeyedPlain, KeyedRequest, TurnRow};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use tables::Tables;
 
-const HEAD: TableDefinition<&str, &[u8]> = TableDefinition::new("head");
-const ENTRIES: TableDefinition<u64, &[u8]> = TableDefinition::new("entries");
-const REQUESTS: TableDefinition<&[u8; 24], &[u8]> = TableDefinition::new("requests");
-const OPEN: TableDefinition<&[u8; 24], u64> = TableDefinition::new("open");
-const AUTHORITIES: TableDefinition<&[u8; 16], &[u8]> = TableDefinition::new("authorities");
-const PLAIN: TableDefinition<u64, &[u8]> = TableDefinition::new("plain");
-
-/// Memory that redb may keep pages in.
-const CACHE_BYTES: usize = 8 << 20;
-/// Entry rows removed per commit at most, once their bundles are published.
-const PRUNE: usize = 64;
+/// Bytes of turns that gather before they go to the tables.
+const FILL_AT: usize = 4 << 20;
+/// Bytes of turns at which a commit waits until the tables have caught up.
+const WAIT_AT: usize = 32 << 20;
 
 /// Why the ledger cannot be used.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum LedgerError {
     /// Another process has it open.
     #[error("ledger: another signer has it open; one state folder serves one signer at a time")]
@@ -51,15 +51,6 @@ pub enum LedgerError {
     /// What it says does not hold together.
     #[error("ledger: {0}; restore the state folder as a whole from one backup")]
     Untrue(&'static str),
-}
-
-impl LedgerError {
-    fn storage(error: impl Into<redb::Error>) -> Self {
-        match error.into() {
-            redb::Error::DatabaseAlreadyOpen => Self::InUse,
-            other => Self::Storage(other.to_string()),
-        }
-    }
 }
 
 /// Everything that becomes true together.
@@ -99,14 +90,15 @@ pub struct History {
 
 /// The open ledger.
 pub struct Ledger {
-    db: Database,
+    tables: Arc<Tables>,
+    journal: Journal,
+    recent: Recent,
+    filler: Filler,
     kek: Arc<Kek>,
     head: HeadRow,
     frontier: Frontier,
     /// Digest of each authority's row.
     keys: BTreeMap<Uid, Hash>,
-    /// First index and number of entries of each row of entries.
-    kept: VecDeque<(u64, u64)>,
 }
 
 impl std::fmt::Debug for Ledger {
@@ -115,13 +107,13 @@ impl std::fmt::Debug for Ledger {
     }
 }
 
-/// A ledger file as found, before the log was compared with it.
+/// A ledger as found, before the log was compared with it.
 pub struct Found {
-    db: Database,
+    tables: Tables,
+    journal: Journal,
     kek: Arc<Kek>,
     head: Option<HeadRow>,
     keys: BTreeMap<Uid, Hash>,
-    kept: VecDeque<(u64, u64)>,
 }
 
 fn hash(bytes: &[u8]) -> Hash {
@@ -144,46 +136,21 @@ fn without_code(head: &HeadRow) -> Vec<u8> {
 }
 
 impl Found {
-    /// Opens or creates the file and reads its head. Errors: in use, unreadable, or a head that is not authentic.
-    pub fn open(path: &Path, kek: Arc<Kek>) -> Result<Self, LedgerError> {
-        let db =
-            redb::Builder::new().set_cache_size(CACHE_BYTES).create(path).map_err(LedgerError::storage)?;
-        let setup = db.begin_write().map_err(LedgerError::storage)?;
-        let (head, keys, kept) = {
-            let head = setup.open_table(HEAD).map_err(LedgerError::storage)?;
-            let head = match head.get("head").map_err(LedgerError::storage)? {
-                Some(row) => Some(
-                    HeadRow::decode(row.value())
-                        .map_err(|_| LedgerError::Untrue("its head does not decode"))?,
-                ),
-                None => None,
-            };
-            let mut keys = BTreeMap::new();
-            for row in setup
-                .open_table(AUTHORITIES)
-                .map_err(LedgerError::storage)?
-                .iter()
-                .map_err(LedgerError::storage)?
-            {
-                let (uid, row) = row.map_err(LedgerError::storage)?;
-                keys.insert(Uid(*uid.value()), hash(row.value()));
-            }
-            let mut kept = VecDeque::new();
-            for row in setup
-                .open_table(ENTRIES)
-                .map_err(LedgerError::storage)?
-                .iter()
-                .map_err(LedgerError::storage)?
-            {
-                let (first, bundle) = row.map_err(LedgerError::storage)?;
-                kept.push_back((first.value(), split_bundle(bundle.value()).count() as u64));
-            }
-            setup.open_table(REQUESTS).map_err(LedgerError::storage)?;
-            setup.open_table(OPEN).map_err(LedgerError::storage)?;
-            setup.open_table(PLAIN).map_err(LedgerError::storage)?;
-            (head, keys, kept)
-        };
-        setup.commit().map_err(LedgerError::storage)?;
+    /// Opens or creates tables and journal in `folder`, adds to the tables what only the journal has, and reads the head.
+    ///
+    /// Errors: in use, unreadable, or a head that is not authentic.
+    pub fn open(folder: &Path, kek: Arc<Kek>) -> Result<Self, LedgerError> {
+        let tables = Tables::open(&folder.join("ledger.redb"))?;
+        let (_, applied) = tables.head()?;
+        let (journal, frames) = Journal::open(folder, Arc::clone(&kek), applied)?;
+        let turns = frames.iter().map(|frame| TurnRow::decode(frame.content.as_slice()));
+        let turns = turns
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|_| LedgerError::Untrue("a turn in the journal does not decode"))?;
+        // Also where there is nothing to add: it proves at every start that the disk takes a durable write.
+        tables.apply(&turns, journal.sequence())?;
+        let (head, _) = tables.head()?;
+        let keys = tables.key_digests()?;
         if let Some(head) = &head {
             if !kek.is_authentic(&[&without_code(head)], &head.code) {
                 return Err(LedgerError::Untrue(
@@ -193,10 +160,10 @@ impl Found {
             if head.keys != digest_of(&keys) {
                 return Err(LedgerError::Untrue("a sealed key was added, removed or replaced"));
             }
-        } else if !keys.is_empty() || !kept.is_empty() {
+        } else if !keys.is_empty() {
             return Err(LedgerError::Untrue("its head is missing"));
         }
-        Ok(Self { db, kek, head, keys, kept })
+        Ok(Self { tables, journal, kek, head, keys })
     }
 
     /// The head, unless the ledger is new.
@@ -206,28 +173,25 @@ impl Found {
 
     /// The committed entries from index `from` on. Errors: some are missing.
     pub fn entries_from(&self, from: u64) -> Result<Vec<Vec<u8>>, LedgerError> {
-        let size = self.head.as_ref().map_or(0, |head| head.size);
-        let read = self.db.begin_read().map_err(LedgerError::storage)?;
-        let table = read.open_table(ENTRIES).map_err(LedgerError::storage)?;
-        let mut entries = Vec::new();
-        let mut next = from;
-        for row in table.iter().map_err(LedgerError::storage)? {
-            let (first, bundle) = row.map_err(LedgerError::storage)?;
-            for (index, entry) in (first.value()..).zip(split_bundle(bundle.value())) {
-                if index == next {
-                    entries.push(entry.to_vec());
-                    next += 1;
-                }
-            }
-        }
-        if next == size.max(from) {
-            Ok(entries)
-        } else {
-            Err(LedgerError::Untrue("committed entries are missing"))
-        }
+        self.tables.entries_from(from, self.head.as_ref().map_or(0, |head| head.size))
     }
 
-    /// The ledger, ready to be written. `head` is the new one of a new ledger; `frontier` is that of all entries.
+    /// All authorities.
+    pub fn authorities(&self) -> Result<Vec<(Uid, AuthorityRow)>, LedgerError> {
+        self.tables.authorities()
+    }
+
+    /// Requests whose intent has no outcome: the process ended in between.
+    pub fn open_intents(&self) -> Result<Vec<(RequestId, RequestRow)>, LedgerError> {
+        let requests = self.tables.requests()?;
+        let mut open = Vec::new();
+        for id in self.tables.open_intents()? {
+            open.extend(requests.get(&id.key())?.map(|row| (id, row)));
+        }
+        Ok(open)
+    }
+
+    /// The ledger, ready to be written. `new` is the head of a new ledger; `frontier` is that of all entries.
     ///
     /// Errors: `Untrue` when the frontier's root is not the head's.
     pub fn ready(self, new: Option<HeadRow>, frontier: Frontier) -> Result<Ledger, LedgerError> {
@@ -241,11 +205,15 @@ impl Found {
         if head.size != frontier.size() || (!is_new && head.root != frontier.root()) {
             return Err(LedgerError::Untrue("log and ledger are not of one history (forked or cut)"));
         }
-        let Self { db, kek, keys, kept, .. } = self;
-        let mut ledger = Ledger { db, kek, head, frontier, keys, kept };
-        // Proves at every start that the disk takes a durable write, and completes a new ledger.
-        let published = ledger.head.published;
-        ledger.write(Batch::default(), published)?;
+        let Self { tables, journal, kek, keys, .. } = self;
+        let tables = Arc::new(tables);
+        let filler = Filler::start(Arc::clone(&tables))?;
+        let recent = Recent::default();
+        let mut ledger = Ledger { tables, journal, recent, filler, kek, head, frontier, keys };
+        if is_new {
+            let published = ledger.head.published;
+            ledger.write(Batch::default(), published)?;
+        }
         Ok(ledger)
     }
 }
@@ -261,11 +229,15 @@ impl Ledger {
         self.head.size
     }
 
-    /// A view of the last commit.
+    /// A view of the last commit; valid until the next one.
     pub fn read(&self) -> Result<View, LedgerError> {
-        let read = self.db.begin_read().map_err(LedgerError::storage)?;
-        let requests = read.open_table(REQUESTS).map_err(LedgerError::storage)?;
-        Ok(View { requests, read })
+        Ok(View::new(self.recent.clone(), self.tables.requests()?))
+    }
+
+    /// The plain fields behind an entry, unless there are none or they were erased; those of the last turns only after
+    /// [`Self::settle`].
+    pub fn plain(&self, index: u64) -> Result<Option<PlainRow>, LedgerError> {
+        self.tables.plain(index)
     }
 
     /// Makes the batch true, durably, and returns its entries. `published`: how many entries the checkpoint covers.
@@ -278,143 +250,97 @@ impl Ledger {
         self.write(batch, published)
     }
 
-    /// Notes how many entries the checkpoint covers, if that changed.
-    pub fn note_published(&mut self, published: u64) -> Result<(), LedgerError> {
-        if published == self.head.published {
-            return Ok(());
+    /// In a quiet moment: notes how many entries the checkpoint covers, and lets the tables catch up.
+    pub fn settle(&mut self, published: u64) -> Result<(), LedgerError> {
+        if published != self.head.published {
+            self.write(Batch::default(), published)?;
         }
-        self.write(Batch::default(), published).map(|_| ())
+        self.filled()?;
+        self.fill();
+        Ok(())
     }
 
     fn write(&mut self, batch: Batch, published: u64) -> Result<Vec<Vec<u8>>, LedgerError> {
+        self.filled()?;
+        let Batch { entries, requests, authorities, plain, fencing } = batch;
         let mut head = self.head.clone();
         let mut frontier = self.frontier.clone();
-        let mut keys = None;
-        let write = self.db.begin_write().map_err(LedgerError::storage)?;
-        let mut pruned = 0;
-        {
-            let mut table = write.open_table(ENTRIES).map_err(LedgerError::storage)?;
-            if !batch.entries.is_empty() {
-                let mut bundle = Vec::with_capacity(batch.entries.iter().map(|entry| entry.len() + 2).sum());
-                for entry in &batch.entries {
-                    join_bundle(&mut bundle, entry);
-                    frontier.push(leaf_hash(entry));
-                }
-                table.insert(self.frontier.size(), bundle.as_slice()).map_err(LedgerError::storage)?;
-            }
-            let floor = published / FULL_U64 * FULL_U64;
-            for (first, _) in self.kept.iter().take_while(|(first, count)| first + count <= floor).take(PRUNE)
-            {
-                table.remove(first).map_err(LedgerError::storage)?;
-                pruned += 1;
-            }
+        for entry in &entries {
+            frontier.push(leaf_hash(entry));
         }
-        {
-            let mut requests = write.open_table(REQUESTS).map_err(LedgerError::storage)?;
-            let mut open = write.open_table(OPEN).map_err(LedgerError::storage)?;
-            for (id, row) in &batch.requests {
-                let key = id.key();
-                requests.insert(&key, row.encode_to_vec().as_slice()).map_err(LedgerError::storage)?;
-                match row.state() {
-                    RequestState::Intent => {
-                        open.insert(&key, row.intent).map_err(LedgerError::storage)?;
-                    }
-                    RequestState::Signed | RequestState::Superseded | RequestState::Abandoned => {
-                        open.remove(&key).map_err(LedgerError::storage)?;
-                    }
-                }
-            }
-        }
-        if !batch.authorities.is_empty() {
-            let mut table = write.open_table(AUTHORITIES).map_err(LedgerError::storage)?;
-            let mut changed = self.keys.clone();
-            for (uid, row) in &batch.authorities {
-                let row = row.encode_to_vec();
-                table.insert(&uid.0, row.as_slice()).map_err(LedgerError::storage)?;
-                changed.insert(*uid, hash(&row));
-            }
-            keys = Some(changed);
-        }
-        if !batch.plain.is_empty() {
-            let mut table = write.open_table(PLAIN).map_err(LedgerError::storage)?;
-            for (index, row) in &batch.plain {
-                table.insert(index, row.encode_to_vec().as_slice()).map_err(LedgerError::storage)?;
-            }
-        }
+        let keys = (!authorities.is_empty()).then(|| {
+            let changed = authorities.iter().map(|(uid, row)| (*uid, hash(&row.encode_to_vec())));
+            self.keys.iter().map(|(uid, digest)| (*uid, *digest)).chain(changed).collect()
+        });
         head.size = frontier.size();
         head.root = frontier.root().to_vec();
         head.published = published;
-        head.fencing = batch.fencing.unwrap_or(head.fencing);
-        head.keys = digest_of(keys.as_ref().unwrap_or(&self.keys));
-        head.code = self.kek.authenticate(&[&without_code(&head)]);
-        write
-            .open_table(HEAD)
-            .map_err(LedgerError::storage)?
-            .insert("head", head.encode_to_vec().as_slice())
-            .map_err(LedgerError::storage)?;
-        write.commit().map_err(LedgerError::storage)?;
-        if !batch.entries.is_empty() {
-            self.kept.push_back((self.frontier.size(), batch.entries.len() as u64));
+        head.fencing = fencing.unwrap_or(head.fencing);
+        if let Some(keys) = &keys {
+            head.keys = digest_of(keys);
+        } else if head.keys.is_empty() {
+            head.keys = digest_of(&self.keys);
         }
-        self.kept.drain(..pruned.min(self.kept.len()));
+        head.code = self.kek.authenticate(&[&without_code(&head)]);
+        let turn = TurnRow {
+            first: self.frontier.size(),
+            entries,
+            requests: requests
+                .into_iter()
+                .map(|(id, row)| KeyedRequest { key: id.key().to_vec(), row })
+                .collect(),
+            authorities: authorities
+                .into_iter()
+                .map(|(uid, row)| KeyedAuthority { uid: uid.0.to_vec(), row })
+                .collect(),
+            plain: plain.into_iter().map(|(index, row)| KeyedPlain { index, row }).collect(),
+            head: head.clone(),
+        };
+        let content = turn.encode_to_vec();
+        self.journal.append(&content)?;
         (self.head, self.frontier) = (head, frontier);
         if let Some(keys) = keys {
             self.keys = keys;
         }
-        Ok(batch.entries)
+        let entries = turn.entries.clone();
+        self.recent.add(turn, content.len())?;
+        if self.recent.bytes() >= FILL_AT {
+            if self.recent.bytes() >= WAIT_AT && self.filler.is_busy() {
+                self.filler.wait()?;
+                self.recent.forget_filling();
+            }
+            self.fill();
+        }
+        Ok(entries)
+    }
+
+    /// Takes note of turns that reached the tables. Errors: they did not.
+    fn filled(&mut self) -> Result<(), LedgerError> {
+        if self.filler.is_done()? {
+            self.recent.forget_filling();
+        }
+        Ok(())
+    }
+
+    /// Hands the gathered turns to the tables, unless that is under way.
+    fn fill(&mut self) {
+        if !self.filler.is_busy() && self.recent.bytes() > 0 {
+            let turns = self.recent.begin_filling();
+            self.filler.fill(turns, self.journal.sequence());
+            self.journal.turn_over();
+        }
     }
 }
 
-/// What the ledger said at one commit.
-pub struct View {
-    requests: redb::ReadOnlyTable<&'static [u8; 24], &'static [u8]>,
-    read: redb::ReadTransaction,
-}
-
-fn decode<M: prost::Message + Default>(bytes: &[u8]) -> Result<M, LedgerError> {
-    M::decode(bytes).map_err(|_| LedgerError::Untrue("a row does not decode"))
-}
-
-impl View {
-    /// What is known of a request.
-    pub fn history(&self, id: &RequestId) -> Result<History, LedgerError> {
-        let (first, last) = (RequestId { step: 0, ..*id }.key(), RequestId { step: u64::MAX, ..*id }.key());
-        let mut steps = self.requests.range::<&[u8; 24]>(&first..=&last).map_err(LedgerError::storage)?;
-        let Some(newest) = steps.next_back() else { return Ok(History::default()) };
-        let (key, row) = newest.map_err(LedgerError::storage)?;
-        let highest = RequestId::from_key(key.value()).step;
-        let row = if highest == id.step { Some(decode(row.value())?) } else { self.request(id)? };
-        Ok(History { row, highest: Some(highest) })
-    }
-
-    /// The row of exactly this request.
-    pub fn request(&self, id: &RequestId) -> Result<Option<RequestRow>, LedgerError> {
-        let row = self.requests.get(&id.key()).map_err(LedgerError::storage)?;
-        row.map(|row| decode(row.value())).transpose()
-    }
-
-    /// Requests whose intent has no outcome: the process ended in between.
-    pub fn open_intents(&self) -> Result<Vec<RequestId>, LedgerError> {
-        let table = self.read.open_table(OPEN).map_err(LedgerError::storage)?;
-        let rows = table.iter().map_err(LedgerError::storage)?;
-        rows.map(|row| Ok(RequestId::from_key(row.map_err(LedgerError::storage)?.0.value()))).collect()
-    }
-
-    /// All authorities.
-    pub fn authorities(&self) -> Result<Vec<(Uid, AuthorityRow)>, LedgerError> {
-        let table = self.read.open_table(AUTHORITIES).map_err(LedgerError::storage)?;
-        let rows = table.iter().map_err(LedgerError::storage)?;
-        rows.map(|row| {
-            let (uid, row) = row.map_err(LedgerError::storage)?;
-            Ok((Uid(*uid.value()), decode(row.value())?))
-        })
-        .collect()
-    }
-
-    /// The plain fields behind an entry, unless there are none or they were erased.
-    pub fn plain(&self, index: u64) -> Result<Option<PlainRow>, LedgerError> {
-        let table = self.read.open_table(PLAIN).map_err(LedgerError::storage)?;
-        let row = table.get(index).map_err(LedgerError::storage)?;
-        row.map(|row| decode(row.value())).transpose()
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        // What does not reach the tables now is read from the journal at the next start.
+        let caught_up = self.filler.wait().map(|()| {
+            self.recent.forget_filling();
+            self.fill();
+        });
+        if let Err(error) = caught_up.and_then(|()| self.filler.wait()) {
+            tracing::warn!(%error, "the ledger's tables did not catch up; the journal holds the rest");
+        }
     }
 }

@@ -164,3 +164,59 @@ pub struct HeadRow {
     #[prost(bytes = "vec", tag = "15")]
     pub code: Vec<u8>,
 }
+
+/// Everything that one turn made true, as it stands in the journal.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct TurnRow {
+    /// Index of the first entry.
+    #[prost(uint64, tag = "1")]
+    pub(super) first: u64,
+    /// Encoded entries.
+    #[prost(bytes = "vec", repeated, tag = "2")]
+    pub(super) entries: Vec<Vec<u8>>,
+    /// New state of requests.
+    #[prost(message, repeated, tag = "3")]
+    pub(super) requests: Vec<KeyedRequest>,
+    /// New state of authorities.
+    #[prost(message, repeated, tag = "4")]
+    pub(super) authorities: Vec<KeyedAuthority>,
+    /// Fields behind entries.
+    #[prost(message, repeated, tag = "5")]
+    pub(super) plain: Vec<KeyedPlain>,
+    /// The head after the turn.
+    #[prost(message, required, tag = "6")]
+    pub(super) head: HeadRow,
+}
+
+/// A request's row with its key.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct KeyedRequest {
+    /// UID and step.
+    #[prost(bytes = "vec", tag = "1")]
+    pub(super) key: Vec<u8>,
+    /// Its row.
+    #[prost(message, required, tag = "2")]
+    pub(super) row: RequestRow,
+}
+
+/// An authority's row with its key.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct KeyedAuthority {
+    /// UID.
+    #[prost(bytes = "vec", tag = "1")]
+    pub(super) uid: Vec<u8>,
+    /// Its row.
+    #[prost(message, required, tag = "2")]
+    pub(super) row: AuthorityRow,
+}
+
+/// Plain fields with the index of their entry.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct KeyedPlain {
+    /// Index of the entry.
+    #[prost(uint64, tag = "1")]
+    pub(super) index: u64,
+    /// Its fields.
+    #[prost(message, required, tag = "2")]
+    pub(super) row: PlainRow,
+}

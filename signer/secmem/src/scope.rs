@@ -1,0 +1,197 @@
+//! Work on keys: while it lasts, all that this thread allocates is guarded, and afterwards its stack is wiped.
+//!
+//! Code of others copies what it is given: into vectors, boxes, temporaries and stack frames that it does not wipe.
+//! Rather than trust each, [`on_keys`] moves all of them: the process's allocator ([`GuardedHeap`], declared in main) leads
+//! into the arena while a thread is inside, and what lies below the caller on the stack is zeroed when it returns.
+
+use crate::arena::{Arena, wipe};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::mem::MaybeUninit;
+use std::ptr::NonNull;
+
+/// Stack that is wiped, in bytes: more than any operation of any algorithm uses, see the test that measures it.
+pub const STACK: usize = 192 << 10;
+/// How far below the caller the work begins, so that all of it lies within what is wiped.
+const GAP: usize = 1024;
+
+thread_local! {
+    /// How many calls of [`on_keys`] this thread is in. Has no destructor, so it can be read at any time.
+    static INSIDE: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Leaves the scope also when the work panics.
+struct Scope;
+
+impl Scope {
+    fn enter() -> Self {
+        INSIDE.set(INSIDE.get() + 1);
+        Self
+    }
+}
+
+impl Drop for Scope {
+    fn drop(&mut self) {
+        INSIDE.set(INSIDE.get() - 1);
+        wipe_stack();
+    }
+}
+
+/// Does `work`, which uses or makes keys: its allocations are guarded and its stack is wiped.
+///
+/// What it returns must hold secrets only behind pointers: the value itself is moved through the caller's stack. What it
+/// keeps allocated stays in guarded memory until it is dropped, so let it return what is public as a copy made outside.
+pub fn on_keys<R>(work: impl FnOnce() -> R) -> R {
+    let _scope = Scope::enter();
+    below(work)
+}
+
+#[inline(never)]
+fn below<R>(work: impl FnOnce() -> R) -> R {
+    let gap = [MaybeUninit::<u8>::uninit(); GAP];
+    std::hint::black_box(&gap);
+    let result = work();
+    std::hint::black_box(&gap);
+    result
+}
+
+/// Zeroes the stack below the caller.
+#[inline(never)]
+fn wipe_stack() {
+    let mut stack = MaybeUninit::<[u8; STACK]>::uninit();
+    let start = NonNull::from_mut(&mut stack).cast::<u8>();
+    // SAFETY: `stack` is a local of exactly so many bytes.
+    unsafe { wipe(start, STACK) };
+}
+
+/// The process's allocator: the system's, but the arena for threads inside [`on_keys`].
+///
+/// Declared once, in the binary: `#[global_allocator] static HEAP: GuardedHeap = GuardedHeap;`. What was allocated in
+/// the arena goes back there, whoever frees it, and stays there when it grows.
+pub struct GuardedHeap;
+
+impl GuardedHeap {
+    /// The arena, while this thread works on keys. What a panic needs to say what happened is no secret and may be large.
+    fn arena_for_this_thread() -> Option<&'static Arena> {
+        if INSIDE.get() > 0 && !std::thread::panicking() { Arena::get() } else { None }
+    }
+
+    /// The arena, when `pointer` is from there.
+    fn owner(pointer: *mut u8) -> Option<(&'static Arena, NonNull<u8>)> {
+        let arena = Arena::get().filter(|arena| arena.holds(pointer))?;
+        Some((arena, NonNull::new(pointer)?))
+    }
+}
+
+// SAFETY: blocks come from the system's allocator or from the arena, and go back to where they came from: addresses of the
+// arena are never the system's. The arena gives room for the size asked for, aligned to 16 or, beyond that, to a page; it
+// refuses what it cannot align. It never unwinds.
+unsafe impl GlobalAlloc for GuardedHeap {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        match Self::arena_for_this_thread() {
+            Some(arena) => arena.take(layout.size(), layout.align()).unwrap_or_else(|| full()).as_ptr(),
+            // SAFETY: the caller's promise about `layout`.
+            None => unsafe { System.alloc(layout) },
+        }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        match Self::arena_for_this_thread() {
+            // What the arena gives is zero.
+            Some(arena) => arena.take(layout.size(), layout.align()).unwrap_or_else(|| full()).as_ptr(),
+            // SAFETY: the caller's promise about `layout`.
+            None => unsafe { System.alloc_zeroed(layout) },
+        }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        match Self::owner(pointer) {
+            // SAFETY: from this arena, and the caller promises not to use it again.
+            Some((arena, pointer)) => unsafe { arena.give_back(pointer) },
+            // SAFETY: not from the arena, so from the system with the same layout, by the caller's promise.
+            None => unsafe { System.dealloc(pointer, layout) },
+        }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        if let Some((arena, pointer)) = Self::owner(pointer) {
+            if new_size <= arena.size(pointer) && new_size >= layout.size() {
+                return pointer.as_ptr();
+            }
+            // SAFETY: from this arena and the caller's own; afterwards only the result is.
+            let moved = unsafe { arena.resize(pointer, new_size, layout.align()) };
+            return moved.unwrap_or_else(|| full()).as_ptr();
+        }
+        // SAFETY: not from the arena, so from the system with the same layout, by the caller's promise.
+        unsafe { System.realloc(pointer, layout, new_size) }
+    }
+}
+
+/// Ends the process: there is nowhere to put a secret. Not by a failed allocation, whose report would allocate again.
+#[cold]
+fn full() -> ! {
+    let why = b"guarded memory is full: raise RLIMIT_MEMLOCK, or spread the keys over several signers\n";
+    // SAFETY: writes a constant; that it may fail changes nothing.
+    unsafe { libc::write(libc::STDERR_FILENO, why.as_ptr().cast(), why.len()) };
+    std::process::abort()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[global_allocator]
+    static HEAP: GuardedHeap = GuardedHeap;
+
+    fn is_guarded(pointer: *const u8) -> bool {
+        Arena::get().unwrap().holds(pointer)
+    }
+
+    #[test]
+    fn what_is_allocated_inside_is_guarded_also_when_it_grows_outside() {
+        Arena::get_or_make(None).unwrap();
+        let mut inside = on_keys(|| b"secret".to_vec());
+        assert!(is_guarded(inside.as_ptr()));
+        inside.extend([7; 100_000]);
+        assert!(is_guarded(inside.as_ptr()));
+        assert_eq!(&inside[..7], b"secret\x07");
+        let outside = vec![1_u8; 100];
+        assert!(!is_guarded(outside.as_ptr()));
+        let nested = on_keys(|| on_keys(|| vec![0_u8; 10]));
+        assert!(is_guarded(nested.as_ptr()));
+        assert!(!is_guarded(inside.iter().map(|byte| byte + 1).collect::<Vec<_>>().as_ptr()));
+    }
+
+    #[test]
+    fn a_panic_leaves_the_scope_too() {
+        Arena::get_or_make(None).unwrap();
+        let caught = std::panic::catch_unwind(|| on_keys(|| assert!(std::hint::black_box(1) > 1)));
+        assert!(caught.is_err());
+        assert!(!is_guarded(vec![1_u8; 10].as_ptr()));
+    }
+
+    /// Looks for `mark` on the stack below, which is where the work was.
+    #[inline(never)]
+    fn finds_below(mark: u8) -> bool {
+        let below = MaybeUninit::<[u8; 32 << 10]>::uninit();
+        let start = std::hint::black_box(below.as_ptr()).cast::<u8>();
+        // SAFETY: reads a local that nothing was written to, volatile, one byte at a time: what lies there is what is asked.
+        let bytes = (0..32 << 10).map(|at| unsafe { start.add(at).read_volatile() });
+        bytes.filter(|byte| *byte == mark).count() > 16 << 10
+    }
+
+    #[inline(never)]
+    fn dirty(mark: u8) {
+        let mut stack = [0_u8; 48 << 10];
+        stack.fill(mark);
+        std::hint::black_box(&mut stack);
+    }
+
+    #[test]
+    fn the_stack_that_the_work_used_is_wiped() {
+        dirty(0xc3);
+        assert!(finds_below(0xc3), "the test sees what lies below");
+        on_keys(|| dirty(0xc3));
+        assert!(!finds_below(0xc3));
+    }
+}
