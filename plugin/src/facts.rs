@@ -91,6 +91,12 @@ impl CertificateFacts {
         }
     }
 
+    /// What people call it: its subject, or else its first name.
+    pub(crate) fn title(&self) -> &str {
+        let first = self.names.first().map_or("(no name)", String::as_str);
+        if self.subject.is_empty() { first } else { &self.subject }
+    }
+
     /// What it is, in a few words: `root`, `authority` or `leaf`.
     pub(crate) fn role(&self) -> &'static str {
         match (self.is_ca, self.self_signed) {

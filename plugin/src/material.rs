@@ -208,8 +208,8 @@ pub(crate) fn write_chain(
         } else {
             format!("NOT VALID NOW: {} to {}", one.not_before, one.not_after)
         };
-        let subject = if one.subject.is_empty() { "(no subject)" } else { &one.subject };
-        let line = format!("{position} {subject} ({}, {}, {until})", one.role(), one.key_algorithm);
+        let title = one.title();
+        let line = format!("{position} {title} ({}, {}, {until})", one.role(), one.key_algorithm);
         page.row(if position == 0 { "Chain" } else { "" }, &line);
     }
     if let Some(check) = check {

@@ -108,8 +108,8 @@ async fn answer(State(cluster): State<Cluster>, request: Request) -> Response {
         body: serde_json::from_slice(&bytes).unwrap_or(Value::Null),
     });
     if query.contains("watch=true") {
-        let lines = cluster.watch.lock().unwrap().iter().map(|line| format!("{line}\n")).collect::<String>();
-        return Body::from(lines).into_response();
+        let lines: Vec<String> = cluster.watch.lock().unwrap().iter().map(ToString::to_string).collect();
+        return Body::from(lines.join("\n") + "\n").into_response();
     }
     let found = cluster.answers.lock().unwrap().get(&path).cloned();
     let (code, answer) = found.unwrap_or_else(|| {
@@ -215,7 +215,7 @@ async fn a_ready_certificate_is_shown_with_all_that_belongs_to_it() {
         &format!("Serial        {}", pki.leaf.serial()),
         "Names         DNS web.example",
         "Key           ECDSA-P256, fits the certificate",
-        "Chain         0 (no subject) (leaf, ECDSA-P256, until 2055-01-01T00:00:00Z)",
+        "Chain         0 DNS web.example (leaf, ECDSA-P256, until 2055-01-01T00:00:00Z)",
         "1 CN=Test root (root, ECDSA-P384,",
         "holds up to the root CN=Test root",
         "Issued: Revision 1",

@@ -5,7 +5,7 @@
 mod common;
 
 use axum::Router;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, Uri};
 use common::{Ended, Pki, TestLog, entry, pki, run, write};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -229,7 +229,7 @@ async fn what_was_not_verified_leaves_no_proof() {
 async fn a_log_on_a_server_is_read_below_its_url() {
     let scene = Scene::new();
     let files = scene.log.files();
-    let app = Router::new().fallback(move |uri: axum::http::Uri| {
+    let app = Router::new().fallback(move |uri: Uri| {
         let found = uri.path().strip_prefix("/a/log/").and_then(|path| files.get(path)).cloned();
         async move { found.ok_or(StatusCode::NOT_FOUND) }
     });

@@ -2,7 +2,7 @@
 
 use super::read::Later;
 use super::report::Step;
-use crate::facts::subject;
+use crate::facts::CertificateFacts;
 use crate::log::entry::Entry;
 use crate::log::merkle::{Hash, leaf_hash, root_of_path};
 use crate::log::note::{Checkpoint, VerifierKey};
@@ -13,7 +13,7 @@ use keywright_pki::certificate::Certificate;
 /// The certificate in question, as entries speak of it.
 #[derive(Debug, Clone)]
 pub(crate) struct Subject {
-    /// Its subject, for people.
+    /// What people call it.
     pub(crate) name: String,
     /// Its serial number in lower-case hexadecimal.
     pub(crate) serial: String,
@@ -29,7 +29,7 @@ impl Subject {
         let mut sha256 = [0; 32];
         sha256.copy_from_slice(digest(&SHA256, certificate.der()).as_ref());
         Self {
-            name: subject(certificate),
+            name: CertificateFacts::of(certificate).title().to_owned(),
             serial: certificate.serial().to_string(),
             sha256,
             tbs: hex::encode(digest(&SHA256, certificate.tbs_der())),

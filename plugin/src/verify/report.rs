@@ -47,7 +47,7 @@ impl Step {
 pub(crate) struct Report {
     /// Whether every step holds, the inclusion among them.
     pub(crate) verified: bool,
-    subject: String,
+    name: String,
     serial_number: String,
     sha256: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -74,7 +74,7 @@ impl Report {
         let failed = steps.iter().any(|step| step.ended == Ended::Failed);
         Self {
             verified: included && !failed,
-            subject: subject.name.clone(),
+            name: subject.name.clone(),
             serial_number: subject.serial.clone(),
             sha256: hex::encode(subject.sha256),
             log: facts.checkpoint.map(|checkpoint| LogFacts {
@@ -90,8 +90,7 @@ impl Report {
 
     /// Writes it for people.
     pub(crate) fn write(&self, page: &mut Page) {
-        let name = if self.subject.is_empty() { "(no subject)" } else { &self.subject };
-        page.heading(&format!("Certificate {name}"));
+        page.heading(&format!("Certificate {}", self.name));
         page.row("Serial", &self.serial_number);
         page.row("SHA-256", &self.sha256);
         page.heading("Checks");
