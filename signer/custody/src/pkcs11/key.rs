@@ -227,7 +227,13 @@ impl TokenKey {
         match *known {
             Some((generation, handle)) if generation == lease.generation() => Ok(handle),
             Some(_) | None => {
-                let handle = find(&self.token, session, ObjectClass::PRIVATE_KEY, &self.id)?;
+                // It was there: a token that lost it may be on its way out.
+                let handle = match find(&self.token, session, ObjectClass::PRIVATE_KEY, &self.id) {
+                    Err(Fault::Custody(error)) if error.kind == Kind::NotFound => {
+                        return Err(Fault::Gone(error));
+                    }
+                    found => found?,
+                };
                 *known = Some((lease.generation(), handle));
                 Ok(handle)
             }

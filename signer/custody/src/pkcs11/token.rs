@@ -56,6 +56,8 @@ pub(super) enum Fault {
     Token(Error),
     /// Judged already.
     Custody(CustodyError),
+    /// Judged already, and not to be believed before a new connection says so too.
+    Gone(CustodyError),
 }
 
 impl From<Error> for Fault {
@@ -144,17 +146,11 @@ impl Token {
             match result {
                 Ok(value) => return Ok(value),
                 Err(Fault::Custody(error)) => return Err(error),
+                Err(Fault::Gone(error)) => self.again(lease, &mut again, error)?,
                 Err(Fault::Token(error)) if is_lost(&error) => {
-                    let generation = lease.generation;
-                    drop(lease);
-                    self.lose(generation);
-                    if !std::mem::take(&mut again) {
-                        return Err(self.error(
-                            Kind::Unreachable,
-                            format!("{operation}: the token does not answer as it should: {error}"),
-                            "see that it is plugged in and its driver runs",
-                        ));
-                    }
+                    let rule = format!("{operation}: the token does not answer as it should: {error}");
+                    let fix = "see that it is plugged in and its driver runs";
+                    self.again(lease, &mut again, self.error(Kind::Unreachable, rule, fix))?;
                 }
                 Err(Fault::Token(error)) => {
                     let rule = format!("{operation}: {error}");
@@ -162,6 +158,14 @@ impl Token {
                 }
             }
         }
+    }
+
+    /// Allows one more try, over a new connection. Errors: `error`, when that was done.
+    fn again(&self, lease: Lease<'_>, again: &mut bool, error: CustodyError) -> Result<(), CustodyError> {
+        let generation = lease.generation;
+        drop(lease);
+        self.lose(generation);
+        if std::mem::take(again) { Ok(()) } else { Err(error) }
     }
 
     /// Forgets a connection that turned out to be lost.
@@ -245,9 +249,14 @@ impl Token {
         let failed = |error: Error| {
             self.error(Kind::Unreachable, format!("its library fails: {error}"), "see that its driver runs")
         };
+        // Libraries look for tokens when they are initialised, and some never again. Not while another token uses it.
+        let restart = || if Arc::strong_count(&module) <= 2 { module.restart() } else { Ok(()) };
+        if seen {
+            restart().map_err(failed)?;
+        }
         let mut slot = self.slot(module.context());
-        if !matches!(slot, Ok(Some(_))) && Arc::strong_count(&module) <= 2 {
-            module.restart().map_err(failed)?;
+        if !seen && !matches!(slot, Ok(Some(_))) {
+            restart().map_err(failed)?;
             slot = self.slot(module.context());
         }
         let Some(slot) = slot.map_err(failed)? else {
