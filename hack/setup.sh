@@ -3,7 +3,7 @@
 # that does. Quick when nothing is missing.
 #
 #   hack/setup.sh          for make up and make demo
-#   hack/setup.sh test     for make test as well: cargo-nextest and cargo-deny
+#   hack/setup.sh test     for make test as well: cargo-nextest, cargo-deny and SoftHSM
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . hack/common.sh
@@ -29,6 +29,9 @@ want openssl openssl "shows and verifies the certificate that the demo makes"
 want setpriv util-linux "ends processes with the test that started them"
 want setsid util-linux "lets processes outlive make up"
 want flock util-linux "lets two builds wait for each other"
+if [ "${1:-}" = test ]; then
+  want softhsm2-util softhsm2 "a PKCS#11 token in software, for the tests of custody"
+fi
 
 # Rust, the version of rust-toolchain.toml.
 toolchain=$(sed -nE 's/^channel = "(.*)"/\1/p' rust-toolchain.toml)
