@@ -34,14 +34,16 @@ pub async fn demo(checkout: &Path, progress: &Progress) -> Result<(), Error> {
 
 /// Every line is a command that works from the checkout as it stands.
 const NEXT: &str = "\
-It is left running. What to try next:
-  source .keywright/env                                   kubectl and kubectl-keywright on the PATH, KUBECONFIG set
-  kubectl get clusterissuers,issuers,certificates         what is there, with expiry and renewal
-  kubectl describe certificates.keywright.dev             conditions and Events
-  kubectl explain certificates.keywright.dev.spec         every field
-  kubectl get certificates.keywright.dev -o yaml --watch  what changes while you edit one
-  tail -f .keywright/logs/keywright-*.log                 what operator and signer say
-  make down                                               stops everything; make up goes on where it was";
+It is left running. What to try next, from this folder:
+  source .keywright/env                               # kubectl and kubectl-keywright on the PATH, KUBECONFIG set
+  kubectl get clusterissuers,issuers,certificates     # what is there, with expiry and renewal
+  kubectl keywright status certificate web            # what it wants, what is so, what to do next
+  kubectl keywright renew web                         # a new certificate now, before it is due
+  kubectl keywright verify --secret web-tls --log .keywright/signer/log --log-key-file .keywright/signer/log.vkey
+                                                      # that the signer wrote down what it signed
+  kubectl explain certificates.keywright.dev.spec     # every field
+  tail -n 5 .keywright/logs/keywright-signer.log .keywright/logs/keywright-operator.log
+  make down                                           # stops everything; make up goes on where it was";
 
 /// The few fields that are looked at, the same for all our kinds.
 #[derive(Debug, Deserialize)]
