@@ -4,6 +4,7 @@
 //! in memory of aws-lc, which wipes what it frees; buffers here are wiped when dropped. Never asks for randomness itself:
 //! aws-lc's own generator makes keys and nonces.
 
+mod edwards;
 mod private;
 mod public;
 

@@ -3,7 +3,7 @@
 //! Rules: RFC 5480 (named curve, uncompressed point), RFC 3279 and RFC 8017 (RSA, NULL parameters, exponent 65537 here),
 //! RFC 8410 (Ed25519), RFC 9881 (ML-DSA).
 
-use super::{BadSignature, KeyError};
+use super::{BadSignature, KeyError, edwards};
 use crate::algorithm::{KeyAlgorithm, SignatureAlgorithm};
 use aws_lc_rs::digest;
 use aws_lc_rs::signature::{self, UnparsedPublicKey, VerificationAlgorithm};
@@ -34,9 +34,9 @@ const EXPONENT_65537: &[u8] = &[1, 0, 1];
 impl PublicKey {
     /// Reads a DER SubjectPublicKeyInfo.
     ///
-    /// Errors: `Malformed` when it is not DER, a point not on its curve or a key of wrong length; `Unsupported` for
-    /// other algorithms, other curves, compressed points, RSA sizes other than 2048, 3072, 4096 or exponents other
-    /// than 65537.
+    /// Errors: `Malformed` when it is not DER, a point not on its curve, an Ed25519 point of small order (anyone signs
+    /// under it) or a key of wrong length; `Unsupported` for other algorithms, other curves, compressed points, RSA
+    /// sizes other than 2048, 3072, 4096 or exponents other than 65537.
     pub fn from_spki_der(der: &[u8]) -> Result<Self, KeyError> {
         let malformed = KeyError::Malformed("DER SubjectPublicKeyInfo");
         let spki = SubjectPublicKeyInfoRef::from_der(der).map_err(|_| malformed.clone())?;
@@ -120,6 +120,9 @@ fn recognise(spki: &SubjectPublicKeyInfoRef<'_>, bits: &[u8]) -> Result<KeyAlgor
         };
     }
     let algorithm = match oid {
+        rfc8410::ID_ED_25519 if !edwards::is_sound(bits) => {
+            return Err(KeyError::Malformed("Ed25519 public key"));
+        }
         rfc8410::ID_ED_25519 => KeyAlgorithm::Ed25519,
         fips204::ID_ML_DSA_44 => KeyAlgorithm::MlDsa44,
         fips204::ID_ML_DSA_65 => KeyAlgorithm::MlDsa65,
