@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# All tests, in the order in which they tell most for their time. Called by `make test`.
+# All tests, in the order in which they tell most for their time. Called by `make test`; ends at the first stage that fails,
+# unless KEEP_GOING is set.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . hack/common.sh
@@ -33,5 +34,7 @@ stage "clippy" cargo clippy --quiet --locked --workspace --all-targets -- -D war
 stage "each crate alone" alone
 stage "release build" release
 stage "unit tests" cargo nextest run --locked --workspace --profile ci --exclude keywright-e2e
+stage "fuzz targets over their seeds" hack/fuzz.sh smoke
 stage "tests from outside" cargo nextest run --locked --profile ci -p keywright-e2e
+stage "perturbation" "${CARGO_TARGET_DIR:-target}/release/keywright-perturb" short
 summary
