@@ -4,7 +4,7 @@
 
 use keywright_pki::algorithm::KeyAlgorithm;
 use keywright_pki::key::{KeyError, PrivateKey, PublicKey};
-use zeroize::Zeroizing;
+use keywright_secmem::{GuardedBytes, on_keys, wiping_stack};
 
 /// The key of an authority. Cannot be copied or printed.
 pub enum AuthorityKey {
@@ -19,16 +19,17 @@ impl From<PrivateKey> for AuthorityKey {
 }
 
 impl AuthorityKey {
-    /// What is sealed at rest: PKCS#8. Errors: the library could not encode it.
-    pub fn to_secret(&self) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+    /// What is sealed at rest: PKCS#8. Errors: the library could not encode it, or guarded memory is full.
+    pub fn to_secret(&self) -> Result<GuardedBytes, KeyError> {
+        let full = |_| KeyError::Library { operation: "write a key", algorithm: self.algorithm() };
         match self {
-            Self::Memory(key) => key.to_pkcs8_der(),
+            Self::Memory(key) => on_keys(|| GuardedBytes::copy_of(&*key.to_pkcs8_der()?).map_err(full)),
         }
     }
 
     /// The key of an opened seal. Errors: it is none.
     pub fn from_secret(secret: &[u8]) -> Result<Self, KeyError> {
-        PrivateKey::from_pkcs8_der(secret).map(Self::Memory)
+        wiping_stack(|| PrivateKey::from_pkcs8_der(secret)).map(Self::Memory)
     }
 
     /// Kind and size.
@@ -46,7 +47,7 @@ impl AuthorityKey {
     /// Signs the whole message; the caller verifies the signature. Errors: nothing was signed.
     pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
         match self {
-            Self::Memory(key) => key.sign(message),
+            Self::Memory(key) => wiping_stack(|| key.sign(message)),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The command line: what can be asked of the binary, in words, and the few commands that need no running signer.
 
+use crate::hardening::HardeningError;
+use crate::hardening::files::{self, Reach};
 use crate::log::fsck::fsck;
 use crate::log::note::Verifier;
 use crate::path::Turn;
@@ -116,6 +118,9 @@ pub enum CliError {
     /// A verifier key that does not parse.
     #[error("--verifier-key: must be NAME+ID+KEY of an Ed25519 key, as in log.vkey")]
     VerifierKey,
+    /// The process could not be confined.
+    #[error(transparent)]
+    Hardening(#[from] HardeningError),
     /// The runtime did not start.
     #[error("system: {0}")]
     System(#[from] std::io::Error),
@@ -133,6 +138,17 @@ pub fn main() -> Result<(), CliError> {
                 listen: options.listen,
                 health: options.health_listen,
             };
+            let reach = Reach {
+                write: vec![settings.state.clone()],
+                read: vec![settings.kek.clone(), settings.tls.clone()],
+                listen: vec![settings.listen.port(), settings.health.port()],
+                connect: Vec::new(),
+            };
+            let landlock = files::confine(&reach)?.as_str();
+            if let Some(memory) = keywright_secmem::usage() {
+                tracing::info!(protection = %memory.protection, bytes = memory.size, "keys live in guarded memory");
+            }
+            tracing::info!(landlock, "files and ports are limited to what the command line names");
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
             Ok(runtime.block_on(run(settings))?)
         }

@@ -14,6 +14,7 @@ pub mod authority_key;
 pub mod cli;
 pub mod constraints;
 pub mod engine;
+pub mod hardening;
 pub mod health;
 pub mod history;
 pub mod ids;

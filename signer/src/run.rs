@@ -1,6 +1,7 @@
 //! The running process: engine, listeners, signals, in the order that makes readiness true.
 
 use crate::engine::{Engine, Parts};
+use crate::hardening::{HardeningError, calls};
 use crate::health;
 use crate::seal::{Kek, KekError};
 use crate::service::Service;
@@ -67,6 +68,9 @@ pub enum RunError {
         /// Why.
         source: io::Error,
     },
+    /// The process could not be confined.
+    #[error(transparent)]
+    Hardening(#[from] HardeningError),
     /// The server broke.
     #[error("serving: {0}")]
     Serve(#[from] tonic::transport::Error),
@@ -107,6 +111,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     });
     let routes = health::routes(Arc::clone(&engine));
     tokio::spawn(async move { axum::serve(health_listener, routes).await });
+    calls::confine(calls::Outward::Never)?;
     tracing::info!(
         listen = %listener.local_addr()?,
         health = %settings.health,

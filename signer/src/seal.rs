@@ -7,11 +7,11 @@
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::hmac;
 use keywright_ambient::{Entropy, NoEntropy};
+use keywright_secmem::{Full, GuardedBytes, wiping_stack};
 use std::fs::OpenOptions;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use zeroize::{Zeroize as _, Zeroizing};
 
 /// Length of the key-encryption key, in bytes.
 pub const KEK_LEN: usize = 32;
@@ -60,6 +60,9 @@ pub enum KekError {
     /// No randomness to make one.
     #[error(transparent)]
     NoEntropy(#[from] NoEntropy),
+    /// No guarded memory to hold it.
+    #[error(transparent)]
+    Full(#[from] Full),
 }
 
 /// A secret could not be sealed or opened.
@@ -73,6 +76,9 @@ pub enum SealError {
     /// No randomness.
     #[error(transparent)]
     NoEntropy(#[from] NoEntropy),
+    /// No guarded memory to open it in.
+    #[error(transparent)]
+    Full(#[from] Full),
 }
 
 /// A secret at rest.
@@ -90,7 +96,7 @@ pub struct Sealed {
 }
 
 /// The key-encryption key.
-pub struct Kek(Box<Zeroizing<[u8; KEK_LEN]>>);
+pub struct Kek(GuardedBytes);
 
 impl Kek {
     /// Reads the file. Errors: missing, readable by others, of another size.
@@ -108,16 +114,14 @@ impl Kek {
         if about.len() != KEK_LEN as u64 {
             return Err(KekError::WrongSize { path: path.to_owned(), len: about.len() });
         }
-        let mut key = Box::new(Zeroizing::new([0; KEK_LEN]));
-        file.read_exact(key.as_mut_slice()).map_err(io)?;
-        Ok(Self(key))
+        Ok(Self(GuardedBytes::read_from(&mut file, KEK_LEN).map_err(io)?))
     }
 
     /// Makes a new one in a new file, mode 0600, durably. Errors: the file exists, the disk, no randomness.
     pub fn create(path: &Path, entropy: &dyn Entropy) -> Result<(), KekError> {
         let io = |source| KekError::Io { path: path.to_owned(), source };
-        let mut key = Box::new(Zeroizing::new([0; KEK_LEN]));
-        entropy.fill(key.as_mut_slice())?;
+        let mut key = GuardedBytes::zeroed(KEK_LEN)?;
+        entropy.fill(&mut key)?;
         let mut file =
             OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(|error| {
                 match error.kind() {
@@ -125,20 +129,22 @@ impl Kek {
                     _ => io(error),
                 }
             })?;
-        file.write_all(key.as_slice()).and_then(|()| file.sync_all()).map_err(io)?;
+        file.write_all(&key).and_then(|()| file.sync_all()).map_err(io)?;
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         std::fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(io)
     }
 
     fn mac(&self, label: &[u8], parts: &[&[u8]]) -> hmac::Tag {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, self.0.as_slice());
-        let derived = hmac::sign(&key, label);
-        let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref()));
-        for part in parts {
-            context.update(&(part.len() as u64).to_be_bytes());
-            context.update(part);
-        }
-        context.sign()
+        wiping_stack(|| {
+            let key = hmac::Key::new(hmac::HMAC_SHA256, &self.0);
+            let derived = hmac::sign(&key, label);
+            let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref()));
+            for part in parts {
+                context.update(&(part.len() as u64).to_be_bytes());
+                context.update(part);
+            }
+            context.sign()
+        })
     }
 
     fn id(&self) -> Vec<u8> {
@@ -157,17 +163,16 @@ impl Kek {
 
     /// Seals `secret` for exactly this binding.
     pub fn seal(&self, secret: &[u8], binding: &[u8], entropy: &dyn Entropy) -> Result<Sealed, SealError> {
-        let mut data_key = Box::new(Zeroizing::new([0_u8; KEK_LEN]));
-        entropy.fill(data_key.as_mut_slice())?;
-        let wrapped =
-            encrypt(self.0.as_slice(), data_key.as_slice(), &[b"data key\0", binding].concat(), entropy)?;
-        let secret = encrypt(data_key.as_slice(), secret, &[b"secret\0", binding].concat(), entropy)?;
+        let mut data_key = GuardedBytes::zeroed(KEK_LEN)?;
+        entropy.fill(&mut data_key)?;
+        let wrapped = encrypt(&self.0, &data_key, &[b"data key\0", binding].concat(), entropy)?;
+        let secret = encrypt(&data_key, secret, &[b"secret\0", binding].concat(), entropy)?;
         Ok(Sealed { kek_id: self.id(), wrapped, secret })
     }
 
     /// Opens what was sealed for exactly this binding. Errors: `Closed` when anything differs.
-    pub fn open(&self, sealed: &Sealed, binding: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
-        let data_key = decrypt(self.0.as_slice(), &sealed.wrapped, &[b"data key\0", binding].concat())?;
+    pub fn open(&self, sealed: &Sealed, binding: &[u8]) -> Result<GuardedBytes, SealError> {
+        let data_key = decrypt(&self.0, &sealed.wrapped, &[b"data key\0", binding].concat())?;
         decrypt(&data_key, &sealed.secret, &[b"secret\0", binding].concat())
     }
 }
@@ -180,28 +185,24 @@ fn cipher(key: &[u8]) -> Result<LessSafeKey, SealError> {
 fn encrypt(key: &[u8], plain: &[u8], aad: &[u8], entropy: &dyn Entropy) -> Result<Vec<u8>, SealError> {
     let mut nonce = [0; NONCE_LEN];
     entropy.fill(&mut nonce)?;
-    // Room for the tag from the start: growing would leave a copy of the plain bytes behind.
-    let mut buffer = Vec::with_capacity(NONCE_LEN + plain.len() + AES_256_GCM.tag_len());
-    buffer.extend(nonce);
-    buffer.extend(plain);
-    let body = buffer.get_mut(NONCE_LEN..).ok_or(SealError::Closed)?;
-    let tag = cipher(key)?
-        .seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), Aad::from(aad), body)
-        .map_err(|_| SealError::Closed)?;
-    buffer.extend(tag.as_ref());
-    Ok(buffer)
+    // Encrypted where it is guarded; only then copied to where it is not.
+    let mut body = GuardedBytes::copy_of(plain)?;
+    let tag = wiping_stack(|| {
+        cipher(key)?
+            .seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), Aad::from(aad), &mut body)
+            .map_err(|_| SealError::Closed)
+    })?;
+    Ok([&nonce, &*body, tag.as_ref()].concat())
 }
 
-fn decrypt(key: &[u8], sealed: &[u8], aad: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
+fn decrypt(key: &[u8], sealed: &[u8], aad: &[u8]) -> Result<GuardedBytes, SealError> {
     let (nonce, body) = sealed.split_first_chunk::<NONCE_LEN>().ok_or(SealError::Closed)?;
-    let mut buffer = Zeroizing::new(body.to_vec());
-    let length = cipher(key)?
-        .open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(aad), &mut buffer)
-        .map_err(|_| SealError::Closed)?
-        .len();
-    if let Some(tail) = buffer.get_mut(length..) {
-        tail.zeroize();
-    }
+    let mut buffer = GuardedBytes::copy_of(body)?;
+    let length = wiping_stack(|| {
+        let opened =
+            cipher(key)?.open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(aad), &mut buffer);
+        opened.map(|plain| plain.len()).map_err(|_| SealError::Closed)
+    })?;
     buffer.truncate(length);
     Ok(buffer)
 }
@@ -223,16 +224,17 @@ mod tests {
         let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let kek = kek(one.path());
         let sealed = kek.seal(b"secret", b"name/constraints", &SystemEntropy).unwrap();
-        assert_eq!(kek.open(&sealed, b"name/constraints").unwrap().as_slice(), b"secret");
-        assert_eq!(kek.open(&sealed, b"other/constraints"), Err(SealError::Closed));
-        assert_eq!(self::kek(two.path()).open(&sealed, b"name/constraints"), Err(SealError::Closed));
+        assert_eq!(&*kek.open(&sealed, b"name/constraints").unwrap(), b"secret");
+        assert_eq!(kek.open(&sealed, b"other/constraints").err(), Some(SealError::Closed));
+        let other = self::kek(two.path());
+        assert_eq!(other.open(&sealed, b"name/constraints").err(), Some(SealError::Closed));
         for at in 0..sealed.secret.len() {
             let mut edited = sealed.clone();
             edited.secret[at] ^= 1;
-            assert_eq!(kek.open(&edited, b"name/constraints"), Err(SealError::Closed));
+            assert_eq!(kek.open(&edited, b"name/constraints").err(), Some(SealError::Closed));
         }
         let empty = Sealed::default();
-        assert_eq!(kek.open(&empty, b"name/constraints"), Err(SealError::Closed));
+        assert_eq!(kek.open(&empty, b"name/constraints").err(), Some(SealError::Closed));
     }
 
     #[test]

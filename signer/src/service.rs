@@ -8,6 +8,7 @@ use crate::parse;
 use crate::refusal::{Reason, Refusal};
 use crate::transport::PeerPin;
 use keywright_pki::key::PrivateKey;
+use keywright_secmem::wiping_stack;
 use keywright_signer_protocol::status_of;
 use keywright_signer_protocol::tls::{Role, TlsFolder};
 use keywright_signer_protocol::v1alpha1 as wire;
@@ -153,7 +154,8 @@ impl Signer for Service {
             None
         } else {
             // RSA keys take seconds: never on a thread that serves others.
-            let made = tokio::task::spawn_blocking(move || PrivateKey::generate(algorithm)).await;
+            let made =
+                tokio::task::spawn_blocking(move || wiping_stack(|| PrivateKey::generate(algorithm))).await;
             let Ok(Ok(key)) = made else {
                 let refusal = Refusal::unavailable("the library could not make a key");
                 let refusal = self.refused(refusal, caller, operation, Some(ask.id), Some(uid)).await;

@@ -20,11 +20,11 @@ use crate::path::Turn;
 use crate::refusal::Refusal;
 use crate::seal::{Kek, SealError};
 use keywright_ambient::{Entropy, NoEntropy};
+use keywright_secmem::{GuardedBytes, wiping_stack};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use zeroize::Zeroizing;
 
 /// Why the state folder cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -89,19 +89,22 @@ fn binding(origin: &str, public: &[u8]) -> Vec<u8> {
 fn new_head(kek: &Kek, entropy: &dyn Entropy) -> Result<HeadRow, StoreError> {
     let mut name = [0; 8];
     entropy.fill(&mut name)?;
-    let mut seed = Box::new(Zeroizing::new([0; 32]));
-    entropy.fill(seed.as_mut_slice())?;
+    let mut seed = GuardedBytes::zeroed(32).map_err(SealError::from)?;
+    entropy.fill(&mut seed)?;
     let origin = format!("keywright.dev/signer/{}", hex::encode(name));
-    let key = LogKey::from_seed(origin.clone(), &seed).ok_or(SealError::Closed)?;
+    let key = log_key(origin.clone(), &seed).ok_or(SealError::Closed)?;
     let log_public = key.verifier().public().to_vec();
-    let log_key = kek.seal(seed.as_slice(), &binding(&origin, &log_public), entropy)?;
+    let log_key = kek.seal(&seed, &binding(&origin, &log_public), entropy)?;
     Ok(HeadRow { origin, log_key, log_public, ..HeadRow::default() })
 }
 
 fn open_log_key(head: &HeadRow, kek: &Kek) -> Result<LogKey, StoreError> {
     let seed = kek.open(&head.log_key, &binding(&head.origin, &head.log_public))?;
-    let seed: &[u8; 32] = seed.as_slice().try_into().map_err(|_| SealError::Closed)?;
-    Ok(LogKey::from_seed(head.origin.clone(), seed).ok_or(SealError::Closed)?)
+    Ok(log_key(head.origin.clone(), &seed).ok_or(SealError::Closed)?)
+}
+
+fn log_key(origin: String, seed: &[u8]) -> Option<LogKey> {
+    wiping_stack(|| LogKey::from_seed(origin, seed.try_into().ok()?))
 }
 
 impl Store {

@@ -87,7 +87,12 @@ impl Arena {
     ///
     /// # Safety
     /// `pointer` is from this arena and the caller's own; afterwards only the new one is.
-    pub(crate) unsafe fn resize(&self, pointer: NonNull<u8>, size: usize, align: usize) -> Option<NonNull<u8>> {
+    pub(crate) unsafe fn resize(
+        &self,
+        pointer: NonNull<u8>,
+        size: usize,
+        align: usize,
+    ) -> Option<NonNull<u8>> {
         let old = self.size(pointer);
         let new = self.take(size, align)?;
         // SAFETY: both are taken, so they do not overlap; each has room for the smaller of the two sizes.

@@ -7,7 +7,9 @@ use std::ptr::NonNull;
 
 /// The arena has no room left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("guarded memory: full; raise RLIMIT_MEMLOCK (at most 32 MiB are used), or spread the keys over several signers")]
+#[error(
+    "guarded memory: full; raise RLIMIT_MEMLOCK (at most 32 MiB are used), or spread the keys over several signers"
+)]
 pub struct Full;
 
 /// Secret bytes in guarded memory, of a length fixed when made; wiped on drop.
@@ -29,6 +31,13 @@ impl GuardedBytes {
     pub fn zeroed(len: usize) -> Result<Self, Full> {
         let arena = Arena::get_or_make(None).map_err(|_| Full)?;
         Ok(Self { start: arena.take(len, 16).ok_or(Full)?, len })
+    }
+
+    /// A copy; for secrets that come from where they could not be made in place. Errors: `Full`.
+    pub fn copy_of(bytes: &[u8]) -> Result<Self, Full> {
+        let mut copy = Self::zeroed(bytes.len())?;
+        copy.copy_from_slice(bytes);
+        Ok(copy)
     }
 
     /// Exactly `len` bytes read from `source`, straight into guarded memory. Errors: the source's, or `Full`.

@@ -21,7 +21,7 @@ mod scope;
 pub use arena::Usage;
 pub use bytes::{Full, GuardedBytes};
 pub use mapping::{NoGuardedMemory, Protection};
-pub use scope::{GuardedHeap, STACK, on_keys};
+pub use scope::{GuardedHeap, STACK, on_keys, wiping_stack};
 
 /// Makes the arena and leads the cryptographic library's allocations into it. Call it first in main, once.
 ///

@@ -28,7 +28,12 @@ unsafe extern "C" fn allocate(size: usize, _file: *const c_char, _line: c_int) -
 
 /// # Safety
 /// `block` is null or from `allocate` or `resize`, and not released; on success it is not used again.
-unsafe extern "C" fn resize(block: *mut c_void, size: usize, file: *const c_char, line: c_int) -> *mut c_void {
+unsafe extern "C" fn resize(
+    block: *mut c_void,
+    size: usize,
+    file: *const c_char,
+    line: c_int,
+) -> *mut c_void {
     let Some(old) = NonNull::new(block.cast::<u8>()) else {
         // SAFETY: has no condition.
         return unsafe { allocate(size, file, line) };

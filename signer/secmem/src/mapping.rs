@@ -57,7 +57,9 @@ pub enum NoGuardedMemory {
     #[error("guarded memory: {0}")]
     System(#[from] io::Error),
     /// The arena was asked for too late.
-    #[error("guarded memory: the cryptographic library has its own allocator already; install the arena first in main")]
+    #[error(
+        "guarded memory: the cryptographic library has its own allocator already; install the arena first in main"
+    )]
     TooLate,
 }
 
@@ -169,8 +171,12 @@ impl Mapping {
             Ok(mapping) => return Ok(mapping),
             Err(secret) => secret,
         };
-        Self::with(Protection::Locked, len)
-            .map_err(|locked| NoGuardedMemory::Refused { wanted: len, secret, locked, limit })
+        Self::with(Protection::Locked, len).map_err(|locked| NoGuardedMemory::Refused {
+            wanted: len,
+            secret,
+            locked,
+            limit,
+        })
     }
 
     /// Maps `len` bytes, a multiple of the page size, in this way and no other.

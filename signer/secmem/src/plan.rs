@@ -13,8 +13,8 @@
 pub(crate) const PAGE: usize = 4096;
 /// Slot sizes, in bytes; all are multiples of 16, which is the alignment of every slot.
 const CLASSES: [u16; 32] = [
-    16, 32, 48, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 640, 768, 896, 1024, 1280, 1536, 1792,
-    2048, 2560, 3072, 3584, 4096, 5120, 6144, 7168, 8192,
+    16, 32, 48, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 640, 768, 896, 1024, 1280,
+    1536, 1792, 2048, 2560, 3072, 3584, 4096, 5120, 6144, 7168, 8192,
 ];
 /// Largest slot.
 const SMALL: usize = 8192;
@@ -98,7 +98,9 @@ impl Plan {
     /// `None`: no room, or an alignment beyond a page.
     pub(crate) fn take(&mut self, size: usize, align: usize) -> Option<usize> {
         let (offset, taken) = match align {
-            ..=16 if size <= SMALL => self.take_slot(CLASSES.partition_point(|&class| usize::from(class) < size))?,
+            ..=16 if size <= SMALL => {
+                self.take_slot(CLASSES.partition_point(|&class| usize::from(class) < size))?
+            }
             ..=PAGE => self.take_pages(size.max(1).div_ceil(PAGE))?,
             _ => return None,
         };

@@ -46,6 +46,20 @@ pub fn on_keys<R>(work: impl FnOnce() -> R) -> R {
     below(work)
 }
 
+/// Does `work`, whose secrets stay in guarded memory by themselves, and wipes its stack: for the library's own operations,
+/// whose allocations are guarded already, and whose results are public.
+pub fn wiping_stack<R>(work: impl FnOnce() -> R) -> R {
+    /// Also when the work panics.
+    struct Wipe;
+    impl Drop for Wipe {
+        fn drop(&mut self) {
+            wipe_stack();
+        }
+    }
+    let _wipe = Wipe;
+    below(work)
+}
+
 #[inline(never)]
 fn below<R>(work: impl FnOnce() -> R) -> R {
     let gap = [MaybeUninit::<u8>::uninit(); GAP];

@@ -8,6 +8,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use keywright_secmem::wiping_stack;
 
 const ED25519_TYPE: u8 = 1;
 
@@ -152,7 +153,7 @@ impl LogKey {
         let name = &self.verifier.name;
         let text = format!("{name}\n{size}\n{}\n", BASE64.encode(root));
         let mut signature = self.verifier.key_id().to_vec();
-        signature.extend(self.pair.sign(text.as_bytes()).as_ref());
+        signature.extend(wiping_stack(|| self.pair.sign(text.as_bytes())).as_ref());
         format!("{text}\n\u{2014} {name} {}\n", BASE64.encode(signature)).into_bytes()
     }
 }
