@@ -201,7 +201,8 @@ fn ask_digest(order: &Order) -> String {
 async fn write(ctx: &Context, publication: &Publication) -> Result<Result<Option<String>, String>, Error> {
     let (namespace, name) = publication.target();
     let secrets: Api<Secret> = Api::namespaced(ctx.client.clone(), namespace);
-    let params = PatchParams::apply(FIELD_MANAGER).force();
+    // By force only over what was looked at: a Secret that somebody made meanwhile is theirs, and makes this a conflict.
+    let params = PatchParams { force: publication.is_over(), ..PatchParams::apply(FIELD_MANAGER) };
     match secrets.patch(name, &params, &Patch::Apply(publication.secret())).await {
         Ok(written) => Ok(Ok(written.resource_version())),
         Err(kube::Error::Api(status)) if status.is_forbidden() || status.is_invalid() => {

@@ -1,6 +1,7 @@
 //! The Secret in other hands: deleted, damaged, taken, shared.
 
 use crate::rig::Rig;
+use crate::signer::Mood;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use keywright_controllers_core::certificate::mark;
@@ -167,6 +168,35 @@ async fn a_secret_that_is_not_ours_is_never_touched() {
         rig.settle().await;
         rig.assert_good("web");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_that_somebody_makes_while_the_signer_works_stays_theirs() {
+    let rig = Rig::with_issuer().await;
+    rig.signer.moods([Mood::Slow(Duration::from_secs(5))]);
+    rig.cluster.create(&certificate("web"));
+    rig.until("asked", |rig| !rig.signer.asked().is_empty()).await;
+    let theirs = secret("web-tls", "kubernetes.io/tls", &["tls.crt", "tls.key"]);
+    rig.cluster.create(&theirs);
+    rig.settle().await;
+    assert_eq!(rig.ready("web"), "False SecretNotOurs");
+    assert_eq!(rig.secret("web-tls").unwrap().data, theirs.data);
+    rig.assert_quiet(HOUR).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_that_somebody_takes_while_the_signer_works_stays_theirs() {
+    let rig = Rig::with_certificate(|_| {}).await;
+    rig.signer.moods([Mood::Slow(Duration::from_secs(5))]);
+    rig.cluster.edit::<Certificate>(NAMESPACE, "web", |c| c.spec.dns_names = vec!["b.example.com".into()]);
+    rig.until("asked", |rig| rig.signer.asked().len() == 2).await;
+    rig.cluster.write_as::<Secret>("argocd-controller", "Apply", NAMESPACE, "web-tls", |s| {
+        put(s, "tls.crt", b"theirs");
+    });
+    rig.settle().await;
+    assert_eq!(rig.ready("web"), "False ForeignWriter");
+    assert_eq!(rig.entry("web-tls", "tls.crt").unwrap(), b"theirs");
+    rig.assert_quiet(HOUR).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -172,6 +172,11 @@ impl Publication {
         (&self.namespace, &self.name)
     }
 
+    /// Whether it is written over a Secret that was looked at; otherwise there was none.
+    pub fn is_over(&self) -> bool {
+        self.over.is_some()
+    }
+
     /// The object to apply.
     pub fn secret(&self) -> Secret {
         Secret {
