@@ -75,14 +75,35 @@ pub enum Command {
     #[command(subcommand)]
     Inspect(Inspect),
     /// Checks that a certificate stands in the signer's log.
-    Verify(Verify),
+    Verify(Box<Verify>),
     /// Prints the version of this plugin.
     Version,
     /// Prints a completion script for a shell.
     Completion {
         /// The shell.
-        shell: clap_complete::Shell,
+        #[arg(value_enum)]
+        shell: Shell,
     },
+    /// What kubectl asks for while somebody types.
+    #[command(name = "__complete", hide = true)]
+    Complete {
+        /// The words so far.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<String>,
+    },
+}
+
+/// What completion scripts are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Shell {
+    /// bash, for the program kubectl-keywright.
+    Bash,
+    /// zsh, for the program kubectl-keywright.
+    Zsh,
+    /// fish, for the program kubectl-keywright.
+    Fish,
+    /// Any shell that completes kubectl: to be saved as kubectl_complete-keywright on the PATH.
+    Kubectl,
 }
 
 /// `status`.
@@ -188,6 +209,16 @@ pub struct Verify {
     /// A file with the verifier key.
     #[arg(long, value_name = "FILE", conflicts_with = "log_key")]
     pub log_key_file: Option<PathBuf>,
+    /// Verifier key of a witness that has to have cosigned the checkpoint (c2sp.org/tlog-cosignature); may be repeated.
+    #[arg(long, value_name = "VKEY")]
+    pub witness_key: Vec<String>,
+    /// How many of the witnesses have to have cosigned; all of them when absent.
+    #[arg(long, value_name = "N", requires = "witness_key")]
+    pub witness_quorum: Option<usize>,
+    /// A file (PEM) with the certificate's issuer, to check its signature too; not needed when it stands beside the
+    /// certificate.
+    #[arg(long, value_name = "FILE")]
+    pub issuer: Option<PathBuf>,
     /// A file with the authorities (PEM) that an https log is served under, when the system does not know them.
     #[arg(long, value_name = "FILE", requires = "log")]
     pub log_ca: Option<PathBuf>,
@@ -247,6 +278,7 @@ mod tests {
             ("verify web.pem --log d", false),
             ("version", true),
             ("completion bash", true),
+            ("completion kubectl", true),
             ("help", false),
         ] {
             let words = std::iter::once("kubectl-keywright").chain(line.split(' '));

@@ -8,12 +8,14 @@
 //! status     what is wanted and what is so  renew     asks for a new issuance
 //! inspect    certificates in plain words    verify    a certificate against the signer's log
 //! facts      a certificate as data          page      text for people
+//! completion what may be typed next
 //! log        tiles, notes, proofs: pure, shares nothing with the signer
 //! ```
 //!
 //! Conventions of plugins: kubernetes.io/docs/tasks/extend-kubectl/kubectl-plugins.
 
 pub mod cli;
+mod completion;
 mod connect;
 mod exit;
 mod facts;
@@ -23,11 +25,12 @@ mod material;
 mod output;
 mod page;
 mod renew;
+mod second_opinion;
 mod status;
 mod verify;
 mod words;
 
-use clap::{CommandFactory, Parser};
+use clap::Parser;
 use cli::{Cli, Command};
 use exit::Failure;
 use keywright_ambient::{Clock, Entropy, SystemClock, SystemEntropy};
@@ -77,9 +80,11 @@ async fn run(cli: &Cli, machine: &Machine) -> Result<ExitCode, Failure> {
         Command::Verify(arguments) => verify::run(global, arguments, machine).await,
         Command::Version => output::version(global.output, machine.terminal),
         Command::Completion { shell } => {
-            let mut text = Vec::new();
-            clap_complete::generate(*shell, &mut Cli::command(), "kubectl-keywright", &mut text);
-            Terminal::print(&String::from_utf8_lossy(&text));
+            completion::script(*shell);
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Complete { words } => {
+            completion::complete(words).await;
             Ok(ExitCode::SUCCESS)
         }
     }

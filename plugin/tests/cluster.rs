@@ -469,3 +469,14 @@ async fn a_secret_is_verified_by_the_index_on_it() {
     assert_eq!(ended.code, 0, "{ended:?}");
     assert!(ended.stdout.contains("the Secret says index 3, which is wrong"), "{}", ended.stdout);
 }
+
+#[tokio::test]
+async fn names_of_objects_are_completed_from_their_metadata_alone() {
+    let pki = pki(1);
+    let running = whole(&pki).with(CERTIFICATES, list(&[certificate(&pki, 1, "True")])).start().await;
+    let words = ["__complete", "--", "--kubeconfig", &running.kubeconfig, "renew", "w"];
+    let ended = run(&words).await;
+    assert_eq!(ended.stdout, "web\n:4\n", "{ended:?}");
+    let accepts = running.asked()[0].headers["accept"].to_str().unwrap().to_owned();
+    assert!(accepts.contains("as=PartialObjectMetadataList"), "{accepts}");
+}

@@ -58,6 +58,22 @@ async fn completion_scripts_are_written() {
 }
 
 #[tokio::test]
+async fn kubectl_is_told_what_may_be_typed_next() {
+    let script = run(&["completion", "kubectl"]).await;
+    assert!(script.stdout.starts_with("#!/bin/sh\nexec kubectl-keywright __complete"), "{script:?}");
+    for (words, wanted) in [
+        (&["re"][..], "renew\n:4\n"),
+        (&["status", "c"], "certificate\nclusterissuer\n:4\n"),
+        (&["renew", "--dr"], "--dry-run\n:4\n"),
+        (&["inspect", "file", ""], ":0\n"),
+        (&["status", "cert", ""], ":4\n"),
+    ] {
+        let ended = run(&[&["__complete", "--"], words].concat()).await;
+        assert_eq!((ended.code, ended.stdout.as_str()), (0, wanted), "{words:?}: {ended:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_chain_with_its_key_is_explained_and_the_key_is_not_shown() {
     let pki = pki(1);
     let key = pki.key.to_pem(Encoding::Pkcs8).unwrap();

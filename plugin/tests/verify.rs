@@ -244,6 +244,48 @@ async fn a_log_on_a_server_is_read_below_its_url() {
 }
 
 #[tokio::test]
+async fn the_signature_is_checked_by_two_implementations_when_the_issuer_is_at_hand() {
+    let scene = Scene::new();
+    let files = scene.log.files();
+    let (root, other) = (scene.text("root.pem"), scene.text("other.pem"));
+    std::fs::write(&root, scene.pki.root.to_pem()).unwrap();
+    std::fs::write(&other, pki(2).root.to_pem()).unwrap();
+    let good = scene.verify(&files, &["--issuer", &root]).await;
+    assert_eq!(good.code, 0, "{good:?}");
+    assert!(
+        good.stdout.contains("CN=Test root signed the certificate, say aws-lc and p384"),
+        "{}",
+        good.stdout
+    );
+    let bad = scene.verify(&files, &["--issuer", &other]).await;
+    assert_eq!(bad.code, 1);
+    assert!(bad.stdout.contains("and did not sign the certificate"), "{}", bad.stdout);
+    let leaf = scene.text("web.pem");
+    assert_eq!(scene.verify(&files, &["--issuer", &leaf]).await.code, 1);
+    std::fs::write(&leaf, format!("{}{}", scene.pki.leaf.to_pem(), scene.pki.root.to_pem())).unwrap();
+    assert!(scene.verify(&files, &[]).await.stdout.contains("say aws-lc and p384"));
+}
+
+#[tokio::test]
+async fn witnesses_that_are_named_have_to_have_cosigned() {
+    let scene = Scene::new();
+    let mut files = scene.log.files();
+    let (one, line) = TestLog::witness("one.example/w", 3).cosign(&files["checkpoint"], 1_900_000_000);
+    let (two, _) = TestLog::witness("two.example/w", 4).cosign(&files["checkpoint"], 1_900_000_000);
+    files.get_mut("checkpoint").unwrap().extend(line.bytes());
+    let good = scene.verify(&files, &["--witness-key", &one]).await;
+    assert_eq!(good.code, 0, "{good:?}");
+    assert!(good.stdout.contains("one.example/w cosigned the checkpoint at 2030-03-17T17:46:40Z"));
+    let both = ["--witness-key", &one, "--witness-key", &two];
+    let missing = scene.verify(&files, &both).await;
+    assert_eq!(missing.code, 1);
+    assert!(missing.stdout.contains("1 of 2 witnesses that are needed cosigned"), "{}", missing.stdout);
+    assert_eq!(scene.verify(&files, &[&both[..], &["--witness-quorum", "1"]].concat()).await.code, 0);
+    let twice = ["--witness-key", &one, "--witness-key", &one, "--witness-quorum", "2"];
+    assert_eq!(scene.verify(&files, &twice).await.code, 1, "one witness counts once");
+}
+
+#[tokio::test]
 async fn a_key_that_is_none_is_wrong_usage() {
     let scene = Scene::new();
     write(&scene.path("log"), &scene.log.files());

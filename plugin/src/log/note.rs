@@ -11,6 +11,8 @@ use base64::engine::general_purpose::STANDARD;
 
 /// Type of an Ed25519 key that signs notes.
 const ED25519_NOTE: u8 = 1;
+/// Type of an Ed25519 key that cosigns checkpoints, with the time (c2sp.org/tlog-cosignature).
+const ED25519_COSIGNATURE: u8 = 4;
 /// The longest checkpoint that is read, in bytes.
 const MAX_LEN: usize = 64 * 1024;
 /// The most signatures that are looked at.
@@ -39,13 +41,15 @@ pub struct VerifierKey {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeyTextError {
     /// Not `name+hash+base64`.
-    #[error("log key: not a verifier key; it reads name+hash+base64, as in example.com/log+1b2c3d4e+AY...")]
+    #[error("key: not a verifier key; it reads name+hash+base64, as in example.com/log+1b2c3d4e+AY...")]
     Malformed,
     /// Of another algorithm.
-    #[error("log key: its algorithm has number {0}; only Ed25519 (1) is known here")]
+    #[error(
+        "key: its algorithm has number {0}; known are Ed25519 of logs (1) and of witnesses (4), each for its purpose"
+    )]
     Algorithm(u8),
     /// The hash in it is not that of the key and its name.
-    #[error("log key: its hash does not belong to its name and key; one of them was mistyped")]
+    #[error("key: its hash does not belong to its name and key; one of them was mistyped")]
     Hash,
 }
 
@@ -72,8 +76,12 @@ pub enum NoteError {
 }
 
 impl VerifierKey {
-    /// Reads `name+hash+base64`; white space around it does not count.
+    /// Reads a log's `name+hash+base64`; white space around it does not count.
     pub fn parse(text: &str) -> Result<Self, KeyTextError> {
+        Self::parse_kind(text, ED25519_NOTE)
+    }
+
+    fn parse_kind(text: &str, wanted: u8) -> Result<Self, KeyTextError> {
         // The name has no plus sign; base64 may.
         let (name, rest) = text.trim().split_once('+').ok_or(KeyTextError::Malformed)?;
         let (hash, key) = rest.split_once('+').ok_or(KeyTextError::Malformed)?;
@@ -82,7 +90,7 @@ impl VerifierKey {
         if name.is_empty() || name.contains(char::is_whitespace) {
             return Err(KeyTextError::Malformed);
         }
-        if *kind != ED25519_NOTE {
+        if *kind != wanted {
             return Err(KeyTextError::Algorithm(*kind));
         }
         let key = <[u8; 32]>::try_from(key).map_err(|_| KeyTextError::Malformed)?;
@@ -117,6 +125,41 @@ impl VerifierKey {
             }
         }
         Err(if named { NoteError::BadSignature } else { NoteError::Unsigned })
+    }
+}
+
+/// A witness's public key with its name: whoever cosigns checkpoints saw the log only ever grow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WitnessKey(VerifierKey);
+
+impl WitnessKey {
+    /// Reads a witness's `name+hash+base64`; white space around it does not count.
+    pub fn parse(text: &str) -> Result<Self, KeyTextError> {
+        VerifierKey::parse_kind(text, ED25519_COSIGNATURE).map(Self)
+    }
+
+    /// The witness's name.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// When the witness cosigned this checkpoint, in seconds since the Unix epoch; `None` when no signature line of its
+    /// key verifies. Errors: not the form of a signed note.
+    pub fn cosigned_at(&self, note: &[u8]) -> Result<Option<u64>, NoteError> {
+        let (text, signatures) = parts(note)?;
+        for line in signatures {
+            let (name, id, bytes) = signature(line)?;
+            if name != self.0.name || id != self.0.id {
+                continue;
+            }
+            let Some((time, signature)) = bytes.split_first_chunk::<8>() else { continue };
+            let time = u64::from_be_bytes(*time);
+            let message = format!("cosignature/v1\ntime {time}\n{text}");
+            if UnparsedPublicKey::new(&ED25519, self.0.key).verify(message.as_bytes(), signature).is_ok() {
+                return Ok(Some(time));
+            }
+        }
+        Ok(None)
     }
 }
 
@@ -220,6 +263,18 @@ pub(crate) mod tests {
             format!("\u{2014} {} {}\n", self.name, STANDARD.encode(bytes))
         }
 
+        /// The key's text as a witness's, and the line that cosigns `text` at `time`.
+        pub(crate) fn cosign(&self, text: &str, time: u64) -> (String, String) {
+            let id = key_id(&self.name, 4, &self.public());
+            let key: Vec<u8> = [4].into_iter().chain(self.public()).collect();
+            let message = format!("cosignature/v1\ntime {time}\n{text}");
+            let mut bytes = id.to_vec();
+            bytes.extend(time.to_be_bytes());
+            bytes.extend(self.pair.sign(message.as_bytes()).as_ref());
+            let vkey = format!("{}+{}+{}", self.name, hex::encode(id), STANDARD.encode(key));
+            (vkey, format!("\u{2014} {} {}\n", self.name, STANDARD.encode(bytes)))
+        }
+
         pub(crate) fn checkpoint(&self, size: u64, root: &Hash) -> Vec<u8> {
             let text = format!("{}\n{size}\n{}\n", self.name, STANDARD.encode(root));
             format!("{text}\n{}", self.sign(&text)).into_bytes()
@@ -274,6 +329,23 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_cosignature_is_the_witness_s_for_this_text_and_time() {
+        let (log, witness) = (Signer::new("example.com/log", 1), Signer::new("witness.example/w", 2));
+        let note = String::from_utf8(log.checkpoint(42, &[9; 32])).unwrap();
+        let text = &note[..=note.find("\n\n").unwrap()];
+        let (vkey, line) = witness.cosign(text, 1_900_000_000);
+        let key = WitnessKey::parse(&vkey).unwrap();
+        let cosigned = format!("{note}{line}");
+        assert_eq!(key.cosigned_at(cosigned.as_bytes()), Ok(Some(1_900_000_000)));
+        assert_eq!(key.cosigned_at(note.as_bytes()), Ok(None));
+        assert!(VerifierKey::parse(&log.vkey()).unwrap().open(cosigned.as_bytes()).is_ok());
+        let (_, other) = witness.cosign("another text\n", 1_900_000_000);
+        assert_eq!(key.cosigned_at(format!("{note}{other}").as_bytes()), Ok(None));
+        assert_eq!(VerifierKey::parse(&vkey), Err(KeyTextError::Algorithm(4)));
+        assert_eq!(WitnessKey::parse(&log.vkey()), Err(KeyTextError::Algorithm(1)));
+    }
+
+    #[test]
     fn any_changed_byte_is_noticed() {
         let log = Signer::new("example.com/log", 1);
         let key = VerifierKey::parse(&log.vkey()).unwrap();
@@ -308,6 +380,7 @@ pub(crate) mod tests {
             let _ = key.open(&bytes);
             let _ = key.open(text.as_bytes());
             let _ = VerifierKey::parse(&text);
+            let _ = WitnessKey::parse(&text);
         }
     }
 }

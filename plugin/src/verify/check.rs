@@ -5,10 +5,12 @@ use super::report::Step;
 use crate::facts::CertificateFacts;
 use crate::log::entry::Entry;
 use crate::log::merkle::{Hash, leaf_hash, root_of_path};
-use crate::log::note::{Checkpoint, VerifierKey};
+use crate::log::note::{Checkpoint, VerifierKey, WitnessKey};
+use crate::second_opinion::{Opinion, ask};
 use aws_lc_rs::digest::{SHA256, digest};
 use jiff::Timestamp;
 use keywright_pki::certificate::Certificate;
+use std::collections::BTreeSet;
 
 /// The certificate in question, as entries speak of it.
 #[derive(Debug, Clone)]
@@ -192,6 +194,68 @@ pub(crate) fn check_superseded(subject: &Subject, later: Later, checkpoint: &Che
         ),
         None => Step::of(true, NAME, "no later entry says that another certificate took its place"),
     }
+}
+
+/// Checks the certificate's own signature by the issuer among those at hand, with two implementations where there are two.
+///
+/// `None` when the issuer is not at hand.
+pub(crate) fn check_signature(certificate: &Certificate, at_hand: &[Certificate]) -> Option<Step> {
+    const NAME: &str = "signature";
+    let named: Vec<&Certificate> =
+        at_hand.iter().filter(|one| one.subject_der() == certificate.issuer_der()).collect();
+    let first = named.first()?;
+    let signer = named.iter().find(|one| certificate.verify_signed_by(one.public_key()).is_ok());
+    let issuer = CertificateFacts::of(signer.unwrap_or(first));
+    let title = issuer.title();
+    let opinion = ask(certificate, signer.unwrap_or(first).public_key());
+    Some(match (signer, opinion) {
+        (Some(_), Opinion::Signed(second)) => {
+            Step::of(true, NAME, &format!("{title} signed the certificate, say aws-lc and {second}"))
+        }
+        (Some(_), Opinion::NotAsked) => {
+            Step::of(true, NAME, &format!("{title} signed the certificate, says aws-lc"))
+        }
+        (Some(_), Opinion::NotSigned(second)) => Step::of(
+            false,
+            NAME,
+            &format!("aws-lc says that {title} signed the certificate, {second} denies it"),
+        ),
+        (None, Opinion::Signed(second)) => Step::of(
+            false,
+            NAME,
+            &format!("{second} says that {title} signed the certificate, aws-lc denies it"),
+        ),
+        (None, Opinion::NotSigned(_) | Opinion::NotAsked) => {
+            Step::of(false, NAME, &format!("{title} has the issuer's name and did not sign the certificate"))
+        }
+    })
+}
+
+/// Checks that enough of these witnesses cosigned the checkpoint; nothing when none is named.
+pub(crate) fn check_witnesses(note: &[u8], witnesses: &[WitnessKey], quorum: Option<usize>) -> Vec<Step> {
+    const NAME: &str = "witness";
+    if witnesses.is_empty() {
+        return Vec::new();
+    }
+    let wanted = quorum.unwrap_or(witnesses.len());
+    let mut steps = Vec::new();
+    // Two keys of one name are one witness.
+    let mut seen = BTreeSet::new();
+    for witness in witnesses {
+        let name = witness.name();
+        match witness.cosigned_at(note) {
+            Ok(Some(time)) => {
+                seen.insert(name);
+                let at = instant(time).map_or("an unknown time".to_owned(), |at| at.to_string());
+                steps.push(Step::of(true, NAME, &format!("{name} cosigned the checkpoint at {at}")));
+            }
+            Ok(None) => steps.push(Step::skipped(NAME, &format!("{name} did not cosign the checkpoint"))),
+            Err(error) => steps.push(Step::of(false, NAME, &error.to_string())),
+        }
+    }
+    let words = format!("{} of {wanted} witnesses that are needed cosigned", seen.len());
+    steps.push(Step::of(seen.len() >= wanted, NAME, &words));
+    steps
 }
 
 /// Seconds since the Unix epoch as an instant; `None` when they are out of range.

@@ -16,10 +16,10 @@ use crate::cli::{Global, Verify};
 use crate::connect::connect;
 use crate::exit::{Failure, NOT_AS_WANTED};
 use crate::inspect::read_file;
-use crate::log::note::VerifierKey;
+use crate::log::note::{KeyTextError, VerifierKey, WitnessKey};
 use crate::log::proof::Proof;
 use crate::material::Material;
-use check::{Evidence, Subject, check, check_intent, check_superseded};
+use check::{Evidence, Subject, check, check_intent, check_signature, check_superseded, check_witnesses};
 use k8s_openapi::api::core::v1::Secret;
 use keywright_controllers_core::certificate::mark;
 use keywright_pki::certificate::Certificate;
@@ -29,17 +29,21 @@ use read::Log;
 use report::{Report, Step};
 use source::Source;
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::ExitCode;
 use zeroize::Zeroizing;
 
 /// Runs the command.
 pub(crate) async fn run(global: &Global, arguments: &Verify, machine: &Machine) -> Result<ExitCode, Failure> {
-    let key = key(arguments)?;
+    let trust = Trust::of(arguments)?;
     let report = match (&arguments.proof, &arguments.log) {
-        (Some(path), _) => of_proof(&read_file(path)?, given(global, arguments).await?, &key)?,
+        (Some(path), _) => {
+            let given = given(global, arguments).await?;
+            of_proof(&read_file(path)?, given, arguments.issuer.as_deref(), &trust)?
+        }
         (None, Some(log)) => {
             let source = Source::open(log, arguments.log_ca.as_deref(), global.request_timeout)?;
-            of_log(&source, global, arguments, &key, machine).await?
+            of_log(&source, global, arguments, &trust, machine).await?
         }
         (None, None) => return Err(Failure::Usage("either --log or --proof is needed".to_owned())),
     };
@@ -47,27 +51,48 @@ pub(crate) async fn run(global: &Global, arguments: &Verify, machine: &Machine) 
     Ok(if report.verified { ExitCode::SUCCESS } else { ExitCode::from(NOT_AS_WANTED) })
 }
 
-fn key(arguments: &Verify) -> Result<VerifierKey, Failure> {
-    let text = match (&arguments.log_key, &arguments.log_key_file) {
-        (Some(text), _) => text.clone(),
-        (None, Some(path)) => std::fs::read_to_string(path)
-            .map_err(|error| Failure::Unreachable(format!("cannot read {}: {error}", path.display())))?,
-        (None, None) => return Err(Failure::Usage("--log-key or --log-key-file is needed".to_owned())),
-    };
-    VerifierKey::parse(&text).map_err(|error| Failure::Usage(error.to_string()))
+/// Whose word counts.
+struct Trust {
+    log: VerifierKey,
+    witnesses: Vec<WitnessKey>,
+    quorum: Option<usize>,
 }
 
-/// The certificate that was named, and the index that goes with it.
+impl Trust {
+    fn of(arguments: &Verify) -> Result<Self, Failure> {
+        let text = match (&arguments.log_key, &arguments.log_key_file) {
+            (Some(text), _) => text.clone(),
+            (None, Some(path)) => std::fs::read_to_string(path)
+                .map_err(|error| Failure::Unreachable(format!("cannot read {}: {error}", path.display())))?,
+            (None, None) => return Err(Failure::Usage("--log-key or --log-key-file is needed".to_owned())),
+        };
+        let wrong = |flag: &str, error: KeyTextError| Failure::Usage(format!("{flag}: {error}"));
+        let witnesses = arguments.witness_key.iter().map(|text| WitnessKey::parse(text));
+        let witnesses: Result<Vec<WitnessKey>, _> = witnesses.collect();
+        Ok(Self {
+            log: VerifierKey::parse(&text).map_err(|error| wrong("--log-key", error))?,
+            witnesses: witnesses.map_err(|error| wrong("--witness-key", error))?,
+            quorum: arguments.witness_quorum,
+        })
+    }
+
+    fn witnessed(&self, note: &[u8]) -> Vec<Step> {
+        check_witnesses(note, &self.witnesses, self.quorum)
+    }
+}
+
+/// The certificate that was named, what stands beside it, and the index that goes with it.
 struct Given {
     certificate: Certificate,
+    beside: Vec<Certificate>,
     index: Option<u64>,
 }
 
 async fn given(global: &Global, arguments: &Verify) -> Result<Option<Given>, Failure> {
     if let Some(path) = &arguments.file {
         let place = path.display().to_string();
-        let certificate = first(&place, Material::read(&place, &read_file(path)?))?;
-        return Ok(Some(Given { certificate, index: None }));
+        let (certificate, beside) = first(&place, Material::read(&place, &read_file(path)?))?;
+        return Ok(Some(Given { certificate, beside, index: None }));
     }
     let Some(name) = &arguments.secret else { return Ok(None) };
     let cluster = connect(global).await?;
@@ -77,31 +102,62 @@ async fn given(global: &Global, arguments: &Verify) -> Result<Option<Given>, Fai
         .map_err(|error| Failure::of_api(&format!("read Secret {name:?}"), &error))?;
     let index = secret.annotations().get(mark::LOG_INDEX).and_then(|text| text.parse().ok());
     // The private key among them is of no use here; it is wiped with the rest.
-    let mut data: BTreeMap<String, Zeroizing<Vec<u8>>> = secret
+    let data: BTreeMap<String, Zeroizing<Vec<u8>>> = secret
         .data
         .unwrap_or_default()
         .into_iter()
         .map(|(name, bytes)| (name, Zeroizing::new(bytes.0)))
         .collect();
-    let place = format!("tls.crt of Secret {name}");
-    let bytes = data.remove("tls.crt").unwrap_or_default();
-    let certificate = first(&place, Material::read(&place, &bytes))?;
-    Ok(Some(Given { certificate, index }))
+    let entry = |entry: &str| {
+        let bytes = data.get(entry).map(|bytes| bytes.as_slice()).unwrap_or_default();
+        Material::read(&format!("{entry} of Secret {name}"), bytes)
+    };
+    let (certificate, mut beside) = first(&format!("tls.crt of Secret {name}"), entry("tls.crt"))?;
+    beside.extend(entry("ca.crt").certificates);
+    Ok(Some(Given { certificate, beside, index }))
 }
 
-fn first(place: &str, material: Material) -> Result<Certificate, Failure> {
-    let problem = material.problems.first().cloned();
-    material.certificates.into_iter().next().ok_or_else(|| {
-        Failure::NotAsWanted(problem.unwrap_or_else(|| format!("{place} holds no certificate")))
-    })
+/// The first certificate and the others; nothing may be unreadable, as the first could be what is.
+fn first(place: &str, material: Material) -> Result<(Certificate, Vec<Certificate>), Failure> {
+    if let Some(problem) = material.problems.into_iter().next() {
+        return Err(Failure::NotAsWanted(problem));
+    }
+    let mut all = material.certificates.into_iter();
+    let first = all.next().ok_or_else(|| Failure::NotAsWanted(format!("{place} holds no certificate")))?;
+    Ok((first, all.collect()))
 }
 
-fn of_proof(bytes: &[u8], given: Option<Given>, key: &VerifierKey) -> Result<Report, Failure> {
+/// The signature's step: by what stands beside the certificate, and by the file of `--issuer`.
+fn signature(
+    certificate: &Certificate,
+    mut beside: Vec<Certificate>,
+    issuer: Option<&Path>,
+) -> Result<Option<Step>, Failure> {
+    if let Some(path) = issuer {
+        let place = path.display().to_string();
+        let (one, more) = first(&place, Material::read(&place, &read_file(path)?))?;
+        if one.subject_der() != certificate.issuer_der() {
+            let words = format!("{place} is not the issuer that the certificate names");
+            return Ok(Some(Step::of(false, "signature", &words)));
+        }
+        beside = [one].into_iter().chain(more).collect();
+    }
+    Ok(check_signature(certificate, &beside))
+}
+
+fn of_proof(
+    bytes: &[u8],
+    given: Option<Given>,
+    issuer: Option<&Path>,
+    trust: &Trust,
+) -> Result<Report, Failure> {
     let refused = |error: &dyn std::fmt::Display| Failure::NotAsWanted(error.to_string());
     let proof = Proof::parse(bytes).map_err(|error| refused(&error))?;
     let certificate = Certificate::from_der(&proof.certificate).map_err(|error| refused(&error))?;
     let mut steps = Vec::new();
+    let mut beside = Vec::new();
     if let Some(given) = given {
+        beside = given.beside;
         let same = given.certificate == certificate;
         steps.push(Step::of(
             same,
@@ -120,8 +176,10 @@ fn of_proof(bytes: &[u8], given: Option<Given>, key: &VerifierKey) -> Result<Rep
         path: &proof.path,
         checkpoint: &proof.checkpoint,
     };
-    let (checked, facts) = check(&subject, &evidence, key);
+    let (checked, facts) = check(&subject, &evidence, &trust.log);
     steps.extend(checked);
+    steps.extend(trust.witnessed(&proof.checkpoint));
+    steps.extend(signature(&certificate, beside, issuer)?);
     Ok(Report::new(&subject, Some(proof.index), facts, steps))
 }
 
@@ -129,7 +187,7 @@ async fn of_log(
     source: &Source,
     global: &Global,
     arguments: &Verify,
-    key: &VerifierKey,
+    trust: &Trust,
     machine: &Machine,
 ) -> Result<Report, Failure> {
     let Some(given) = given(global, arguments).await? else {
@@ -137,7 +195,7 @@ async fn of_log(
     };
     let subject = Subject::of(&given.certificate);
     let note = source.checkpoint().await?;
-    let checkpoint = match key.open(&note) {
+    let checkpoint = match trust.log.open(&note) {
         Ok(checkpoint) => checkpoint,
         Err(error) => {
             let steps = vec![Step::of(false, "checkpoint", &error.to_string())];
@@ -171,7 +229,7 @@ async fn of_log(
     }
     let (entry, path) = (log.entry(index).await?, log.path(index).await?);
     let evidence = Evidence { index, entry: &entry, path: &path, checkpoint: &note };
-    let (checked, facts) = check(&subject, &evidence, key);
+    let (checked, facts) = check(&subject, &evidence, &trust.log);
     steps.extend(checked);
     if let Some(intent) = facts.intent.filter(|intent| *intent < checkpoint.size) {
         let (entry, path) = (log.entry(intent).await?, log.path(intent).await?);
@@ -179,6 +237,8 @@ async fn of_log(
         steps.push(check_intent(&subject, index, &evidence, &checkpoint));
         steps.push(check_superseded(&subject, log.later(index).await?, &checkpoint));
     }
+    steps.extend(trust.witnessed(&note));
+    steps.extend(signature(&given.certificate, given.beside, arguments.issuer.as_deref())?);
     let report = Report::new(&subject, Some(index), facts, steps);
     if let Some(file) = arguments.write_proof.as_ref().filter(|_| report.verified) {
         let proof =

@@ -104,6 +104,26 @@ impl TestLog {
         Self::new(entries)
     }
 
+    /// A witness: it has a name and a key and no entries.
+    pub(crate) fn witness(name: &str, seed: u8) -> Self {
+        let pair = Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).unwrap();
+        Self { entries: Vec::new(), name: name.to_owned(), pair }
+    }
+
+    /// As a witness: its verifier key, and the line that cosigns this checkpoint (c2sp.org/tlog-cosignature).
+    pub(crate) fn cosign(&self, checkpoint: &[u8], time: u64) -> (String, String) {
+        let note = std::str::from_utf8(checkpoint).unwrap();
+        let (text, _) = note.split_once("\n\n").unwrap();
+        let public = self.pair.public_key().as_ref();
+        let key: Vec<u8> = [4].iter().chain(public).copied().collect();
+        let named: Vec<u8> = self.name.bytes().chain([b'\n']).chain(key.iter().copied()).collect();
+        let id = digest(&SHA256, &named).as_ref()[..4].to_vec();
+        let message = format!("cosignature/v1\ntime {time}\n{text}\n");
+        let signature = [&id[..], &time.to_be_bytes(), self.pair.sign(message.as_bytes()).as_ref()].concat();
+        let vkey = format!("{}+{}+{}", self.name, hex::encode(&id), STANDARD.encode(key));
+        (vkey, format!("\u{2014} {} {}\n", self.name, STANDARD.encode(signature)))
+    }
+
     /// The verifier key's text.
     pub(crate) fn vkey(&self) -> String {
         let key: Vec<u8> = [1].iter().chain(self.pair.public_key().as_ref()).copied().collect();
