@@ -30,7 +30,7 @@ stage "setup" hack/setup.sh test
 stage "formatting" cargo fmt --all --check
 stage "dependencies and imports" dependencies
 stage "generated files" cargo run --quiet --locked -p keywright-crds --bin crdgen -- --check
-stage "clippy" cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
+stage "clippy" cargo clippy --quiet --locked --workspace --all-targets --keep-going -- -D warnings
 stage "each crate alone" alone
 stage "release build" release
 stage "unit tests" cargo nextest run --locked --workspace --profile ci --exclude keywright-e2e

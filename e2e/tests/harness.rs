@@ -142,3 +142,22 @@ async fn a_panicking_test_leaves_no_process() {
     assert!(!child.0.wait().unwrap().success());
     until_none_is_left(&processes).await;
 }
+
+#[test]
+fn a_folder_of_ready_binaries_is_checked_before_it_is_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("controlplane/build.sh");
+    let ask = || Command::new(&script).arg("--where").env("KEYWRIGHT_KUBE_ASSETS", folder.path()).output().unwrap();
+    let mut missing = vec!["etcd", "kube-apiserver", "kube-controller-manager", "kubectl"];
+    while let Some(name) = missing.first() {
+        let answer = ask();
+        let words = String::from_utf8_lossy(&answer.stderr).into_owned();
+        assert!(!answer.status.success() && words.contains(&format!("has no executable {name}:")), "{words}");
+        std::os::unix::fs::symlink("/bin/true", folder.path().join(name)).unwrap();
+        missing.remove(0);
+    }
+    let answer = ask();
+    assert!(answer.status.success(), "{answer:?}");
+    let shown = PathBuf::from(String::from_utf8_lossy(&answer.stdout).trim_end());
+    assert_eq!(shown.canonicalize().unwrap(), folder.path().canonicalize().unwrap());
+}
