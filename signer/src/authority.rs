@@ -5,7 +5,7 @@
 //! ```
 
 use crate::algorithm;
-use crate::authority_key::AuthorityKey;
+use crate::authority_key::{AuthorityKey, FindError, KeyStore};
 use crate::constraints::KeyConstraints;
 use crate::ids::Uid;
 use crate::ledger::{AuthorityRow, KeyState, Purpose};
@@ -69,6 +69,14 @@ pub enum OpenError {
         /// Why.
         source: SealError,
     },
+    /// Its key is not where it should be.
+    #[error("authority {uid}: {source}")]
+    Key {
+        /// Which.
+        uid: Uid,
+        /// Why.
+        source: FindError,
+    },
     /// Something else in the row does not hold.
     #[error("authority {uid}: {what}; restore the state folder as a whole from one backup")]
     Row {
@@ -80,7 +88,7 @@ pub enum OpenError {
 }
 
 /// All that a sealed key is bound to: it opens only beside exactly these.
-fn binding(uid: Uid, row: &AuthorityRow) -> Vec<u8> {
+pub(crate) fn binding(uid: Uid, row: &AuthorityRow) -> Vec<u8> {
     let mut bytes = b"keywright authority v1\0".to_vec();
     let parts: [Vec<u8>; 7] = [
         uid.0.to_vec(),
@@ -173,11 +181,11 @@ impl Authority {
     }
 
     /// Opens a stored authority. Errors: the seal, or a row that does not parse.
-    pub fn open(uid: Uid, row: AuthorityRow, kek: &Kek) -> Result<Self, OpenError> {
+    pub fn open(uid: Uid, row: AuthorityRow, kek: &Kek, keys: &KeyStore) -> Result<Self, OpenError> {
         let wrong = |what: &str| OpenError::Row { uid, what: what.to_owned() };
         let secret =
             kek.open(&row.sealed, &binding(uid, &row)).map_err(|source| OpenError::Seal { uid, source })?;
-        let key = AuthorityKey::from_secret(&secret).map_err(|_| wrong("its key does not parse"))?;
+        let key = keys.find(&secret, &row.spki).map_err(|source| OpenError::Key { uid, source })?;
         drop(secret);
         if key.public_key().spki_der() != row.spki {
             return Err(wrong("its key is another one than its public key says"));
@@ -274,8 +282,9 @@ pub struct Keyring(HashMap<Uid, Arc<Authority>>);
 
 impl Keyring {
     /// Opens all stored authorities. Errors: the first that does not open.
-    pub fn open(rows: Vec<(Uid, AuthorityRow)>, kek: &Kek) -> Result<Self, OpenError> {
-        let open = rows.into_iter().map(|(uid, row)| Ok((uid, Arc::new(Authority::open(uid, row, kek)?))));
+    pub fn open(rows: Vec<(Uid, AuthorityRow)>, kek: &Kek, keys: &KeyStore) -> Result<Self, OpenError> {
+        let open =
+            rows.into_iter().map(|(uid, row)| Ok((uid, Arc::new(Authority::open(uid, row, kek, keys)?))));
         Ok(Self(open.collect::<Result<_, OpenError>>()?))
     }
 

@@ -1,15 +1,17 @@
 //! The command line: what can be asked of the binary, in words, and the few commands that need no running signer.
 
+use crate::authority_key::KeyStore;
+use crate::custody::{self, KeepError};
 use crate::hardening::HardeningError;
 use crate::hardening::files::{self, Reach};
 use crate::log::fsck::fsck;
 use crate::log::note::Verifier;
 use crate::path::Turn;
 use crate::run::{RunError, Settings, run};
-use crate::seal::{Kek, KekError};
 use crate::store::{Store, StoreError, log_dir, read_verifier};
 use clap::{Args, Parser, Subcommand};
 use keywright_ambient::{Clock as _, SystemClock, SystemEntropy};
+use keywright_custody::{CustodyError, KekSpec, KeyStoreSpec};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -45,9 +47,15 @@ struct Run {
     /// Folder of the ledger and the log, on a volume of its own. Made when missing; one signer at a time.
     #[arg(long, value_name = "DIR", env = "KEYWRIGHT_SIGNER_STATE_DIR")]
     state_dir: PathBuf,
-    /// File with the 32-byte key-encryption key, mode 0600. Never made here: see `kek create`.
-    #[arg(long, value_name = "FILE", env = "KEYWRIGHT_SIGNER_KEK_FILE")]
-    kek_file: PathBuf,
+    #[command(flatten)]
+    kek: KekArgs,
+    /// Where the key-encryption key was before; when the state is still sealed under it, it is re-wrapped first.
+    #[arg(long, value_name = "WHERE", env = "KEYWRIGHT_SIGNER_KEK_OLD")]
+    kek_old: Option<String>,
+    /// Where keys of new authorities are made, and those in a token found: memory, or
+    /// pkcs11:module=FILE;token=LABEL;pin-file=FILE[;sessions=N][;paths=DIR,...][;ports=N,...].
+    #[arg(long, value_name = "WHERE", default_value = "memory", env = "KEYWRIGHT_SIGNER_KEY_STORE")]
+    key_store: String,
     /// Folder with ca.crt, tls.crt, tls.key and peers.json; read again whenever they change.
     #[arg(long, value_name = "DIR", env = "KEYWRIGHT_SIGNER_TLS_DIR")]
     tls_dir: PathBuf,
@@ -62,14 +70,58 @@ struct Run {
     log_json: bool,
 }
 
+/// Where the key-encryption key is. Secrets to get at it are named by file or environment variable, never given here.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct KekArgs {
+    /// file:FILE, pkcs11:module=FILE;token=LABEL;key=LABEL;pin-file=FILE, vault:URL;key=NAME;token-file=FILE,
+    /// passphrase-file:FILE or passphrase-env:NAME (for development only). See docs/custody.md.
+    #[arg(long, value_name = "WHERE", env = "KEYWRIGHT_SIGNER_KEK")]
+    kek: Option<String>,
+    /// Short for --kek file:FILE: 32 bytes, mode 0600. Never made here: see `kek create`.
+    #[arg(long, value_name = "FILE", env = "KEYWRIGHT_SIGNER_KEK_FILE")]
+    kek_file: Option<PathBuf>,
+}
+
+impl KekArgs {
+    fn spec(self) -> Result<KekSpec, CustodyError> {
+        match self.kek_file {
+            Some(path) => Ok(KekSpec::File(path)),
+            // The group makes one of the two required; an empty argument is refused with its rule.
+            None => self.kek.unwrap_or_default().parse(),
+        }
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum KekCommand {
-    /// Make a new key-encryption key: 32 random bytes, mode 0600. Never overwrites.
+    /// Make a new key-encryption key: a file of 32 random bytes, a key in a token, or a transit key. Never overwrites.
     ///
-    /// Keep a copy apart from the state folder: without it the sealed keys cannot be opened, by anyone.
+    /// Keep a copy of a file apart from the state folder: without it the sealed keys cannot be opened, by anyone.
     Create {
-        /// The file to make.
-        file: PathBuf,
+        /// The file to make, or a place as in --kek.
+        place: String,
+    },
+    /// Seal everything under another key-encryption key; the signer must be stopped.
+    ///
+    /// One commit changes all of it, with an entry in the log. After a crash do the same again. With the same place twice,
+    /// the root key below a token's key, a transit key or a passphrase is replaced.
+    Rewrap {
+        /// Folder of the ledger and the log.
+        #[arg(long, value_name = "DIR")]
+        state_dir: PathBuf,
+        /// Where the key-encryption key is now, as in --kek.
+        #[arg(long, value_name = "WHERE")]
+        from: String,
+        /// Where it is to be.
+        #[arg(long, value_name = "WHERE")]
+        to: String,
+    },
+    /// Tell which key-encryption key a state folder is sealed under, and who keeps it; the signer must be stopped.
+    Status {
+        /// Folder of the ledger and the log.
+        #[arg(long, value_name = "DIR")]
+        state_dir: PathBuf,
     },
 }
 
@@ -97,9 +149,8 @@ enum FencingCommand {
         /// Folder of the ledger and the log.
         #[arg(long, value_name = "DIR")]
         state_dir: PathBuf,
-        /// File with the key-encryption key.
-        #[arg(long, value_name = "FILE")]
-        kek_file: PathBuf,
+        #[command(flatten)]
+        kek: KekArgs,
     },
 }
 
@@ -111,7 +162,10 @@ pub enum CliError {
     Run(#[from] RunError),
     /// The key-encryption key.
     #[error(transparent)]
-    Kek(#[from] KekError),
+    Keep(#[from] KeepError),
+    /// An argument that names a custodian, or a token.
+    #[error(transparent)]
+    Custody(#[from] CustodyError),
     /// The state folder.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -131,18 +185,25 @@ pub fn main() -> Result<(), CliError> {
     match Cli::parse().command {
         Command::Run(options) => {
             log_to_stderr(options.log_json);
+            let (spec, old) = (options.kek.spec()?, options.kek_old);
+            let old: Option<KekSpec> = old.map(|old| old.parse()).transpose()?;
+            let key_store: KeyStoreSpec = options.key_store.parse()?;
+            // Before the process is confined: afterwards it reaches no custodian any more.
+            let state = &options.state_dir;
+            let kek = custody::open_or_rewrap(&spec, old.as_ref(), state, seconds(), &SystemEntropy)?;
             let settings = Settings {
                 state: options.state_dir,
-                kek: options.kek_file,
+                kek: Arc::new(kek),
+                keys: KeyStore::open(&key_store)?,
                 tls: options.tls_dir,
                 listen: options.listen,
                 health: options.health_listen,
             };
             let reach = Reach {
-                write: vec![settings.state.clone()],
-                read: vec![settings.kek.clone(), settings.tls.clone()],
+                write: [settings.state.clone()].into_iter().chain(key_store.folders()).collect(),
+                read: [settings.tls.clone()].into_iter().chain(key_store.files()).collect(),
                 listen: vec![settings.listen.port(), settings.health.port()],
-                connect: Vec::new(),
+                connect: key_store.ports(),
             };
             let landlock = files::confine(&reach)?.as_str();
             if let Some(memory) = keywright_secmem::usage() {
@@ -152,10 +213,9 @@ pub fn main() -> Result<(), CliError> {
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
             Ok(runtime.block_on(run(settings))?)
         }
-        Command::Kek(KekCommand::Create { file }) => {
-            Kek::create(&file, &SystemEntropy)?;
-            println!("made {}; keep a copy apart from the state folder", file.display());
-            Ok(())
+        Command::Kek(command) => {
+            log_to_stderr(false);
+            keep(command)
         }
         Command::Log(LogCommand::Fsck { state_dir, verifier_key }) => {
             let verifier = match verifier_key {
@@ -173,16 +233,61 @@ pub fn main() -> Result<(), CliError> {
             );
             Ok(())
         }
-        Command::Fencing(FencingCommand::Reset { state_dir, kek_file }) => {
+        Command::Fencing(FencingCommand::Reset { state_dir, kek }) => {
             log_to_stderr(false);
-            let kek = Arc::new(Kek::read(&kek_file)?);
-            let now = u64::try_from(SystemClock.now().as_second()).unwrap_or(0);
+            let kek = Arc::new(custody::open(&kek.spec()?, &state_dir, &SystemEntropy)?);
+            let now = seconds();
             let (store, _) = Store::open(&state_dir, &kek, &SystemEntropy, now)?;
             let from = reset_fencing(store, now)?;
             println!("highest fencing token forgotten; it was {from}");
             Ok(())
         }
     }
+}
+
+/// Seconds since the Unix epoch.
+fn seconds() -> u64 {
+    u64::try_from(SystemClock.now().as_second()).unwrap_or(0)
+}
+
+fn keep(command: KekCommand) -> Result<(), CliError> {
+    match command {
+        KekCommand::Create { place } => {
+            let spec = KekSpec::or_path(&place)?;
+            custody::create(&spec, &SystemEntropy)?;
+            match spec {
+                KekSpec::File(path) => {
+                    println!("made {}; keep a copy apart from the state folder", path.display());
+                }
+                KekSpec::Token(..) | KekSpec::Transit(_) | KekSpec::Passphrase(_) => println!("made {spec}"),
+            }
+        }
+        KekCommand::Rewrap { state_dir, from, to } => {
+            let (from, to) = (from.parse()?, to.parse()?);
+            let done = custody::rewrap(&from, &to, &state_dir, seconds(), &SystemEntropy)?;
+            match done.keys {
+                0 => println!("sealed under key {} already; nothing was left to do", done.to),
+                keys => println!("{keys} sealed keys re-wrapped from key {} to key {}", done.from, done.to),
+            }
+        }
+        KekCommand::Status { state_dir } => {
+            let status = custody::status(&state_dir)?;
+            match &status.under {
+                None => println!("new: nothing is sealed here yet"),
+                Some(under) => println!("sealed under key {under}"),
+            }
+            for (root, custodian) in &status.envelopes {
+                let is_in_force = status.under.as_ref() == Some(root);
+                let state =
+                    if is_in_force { "in force" } else { "not in force: of a re-wrap that was cut off" };
+                println!("key {root}: wrapped by {custodian}, {state}");
+            }
+            if status.envelopes.is_empty() && status.under.is_some() {
+                println!("no envelope: the key is in a file");
+            }
+        }
+    }
+    Ok(())
 }
 
 fn reset_fencing(store: Store, now: u64) -> Result<u64, StoreError> {

@@ -13,7 +13,7 @@ mod scene;
 mod turn;
 
 use crate::authority::Keyring;
-use crate::authority_key::AuthorityKey;
+use crate::authority_key::{AuthorityKey, KeyStore};
 use crate::ids::{RequestId, Uid};
 use crate::parse::{ValidEnsure, ValidIssue};
 use crate::path::{Failed, Recorded, Signed};
@@ -21,6 +21,7 @@ use crate::refusal::Refusal;
 use crate::seal::Kek;
 use crate::store::{Store, StoreError};
 use keywright_ambient::{Clock, Entropy};
+use keywright_pki::algorithm::KeyAlgorithm;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -103,6 +104,8 @@ pub struct Parts {
     pub state: PathBuf,
     /// The key-encryption key.
     pub kek: Arc<Kek>,
+    /// Where keys of new authorities are made, and those in a token found.
+    pub keys: KeyStore,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -131,6 +134,8 @@ impl Shared {
 pub struct Engine {
     jobs: Sender<Job>,
     shared: Arc<Shared>,
+    keys: KeyStore,
+    entropy: Arc<dyn Entropy>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -140,7 +145,8 @@ impl Engine {
     /// Errors: the state folder cannot be used; nothing runs then.
     pub fn start(parts: Parts) -> Result<Self, StoreError> {
         let now = turn::seconds(&*parts.clock);
-        let (store, keyring) = Store::open(&parts.state, &parts.kek, &*parts.entropy, now)?;
+        let (store, rows) = Store::open(&parts.state, &parts.kek, &*parts.entropy, now)?;
+        let keyring = Keyring::open(rows, &parts.kek, &parts.keys)?;
         let shared = Arc::new(Shared::default());
         shared.set_keyring(keyring);
         let (jobs, queue) = channel();
@@ -153,12 +159,12 @@ impl Engine {
             let thread = std::thread::Builder::new().name(format!("sign-{n}"));
             threads.push(thread.spawn(move || sign(&recorded, &jobs)).map_err(no_thread)?);
         }
-        let state = parts.state.clone();
+        let (state, keys, entropy) = (parts.state.clone(), parts.keys.clone(), Arc::clone(&parts.entropy));
         let writer = turn::Writer::new(parts, Arc::clone(&shared), store, to_sign);
         let thread = std::thread::Builder::new().name("writer".into());
         let writer = thread.spawn(move || writer.run(&queue));
         threads.push(writer.map_err(|source| StoreError::Io { path: state, source })?);
-        Ok(Self { jobs, shared, threads: Mutex::new(threads) })
+        Ok(Self { jobs, shared, keys, entropy, threads: Mutex::new(threads) })
     }
 
     /// How it is.
@@ -169,6 +175,11 @@ impl Engine {
     /// Whether an authority of this name exists.
     pub fn knows(&self, uid: &Uid) -> bool {
         self.shared.keyring().get(uid).is_some()
+    }
+
+    /// Makes a key for a new authority, where this signer makes them. Slow: not on a thread that serves others.
+    pub fn make_key(&self, uid: Uid, algorithm: KeyAlgorithm) -> Result<AuthorityKey, Refusal> {
+        self.keys.make(uid, algorithm, &*self.entropy)
     }
 
     /// Asks for a leaf.

@@ -13,6 +13,7 @@ pub mod authority;
 pub mod authority_key;
 pub mod cli;
 pub mod constraints;
+pub mod custody;
 pub mod engine;
 pub mod hardening;
 pub mod health;

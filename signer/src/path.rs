@@ -70,7 +70,7 @@ pub struct Signed {
 pub struct Failed {
     purpose: Purpose,
     row: RequestRow,
-    why: &'static str,
+    refusal: Refusal,
 }
 
 /// A certificate that may leave: it is in the log.
@@ -159,7 +159,7 @@ impl Recorded {
         let Self { purpose, tbs, row } = self;
         match make(&purpose.issuer, &tbs) {
             Ok(certificate) => Ok(Signed { purpose, certificate, row }),
-            Err(why) => Err(Box::new(Failed { purpose, row, why })),
+            Err(refusal) => Err(Box::new(Failed { purpose, row, refusal })),
         }
     }
 
@@ -169,18 +169,19 @@ impl Recorded {
     }
 }
 
-fn make(issuer: &AuthorityKey, tbs: &TbsDer) -> Result<Certificate, &'static str> {
-    let signature = issuer.sign(tbs.as_bytes()).map_err(|_| "the library could not sign")?;
-    let certificate = assemble(tbs, &signature).map_err(|_| "the signed certificate does not parse")?;
+fn make(issuer: &AuthorityKey, tbs: &TbsDer) -> Result<Certificate, Refusal> {
+    let signature = issuer.sign(tbs.as_bytes()).map_err(|error| error.refusal())?;
+    let certificate =
+        assemble(tbs, &signature).map_err(|_| Refusal::internal("the signed certificate does not parse"))?;
     if certificate.tbs_der() != tbs.as_bytes() {
-        return Err("the signed certificate is not the linted one");
+        return Err(Refusal::internal("the signed certificate is not the linted one"));
     }
     verify(issuer.public_key(), &certificate)?;
     Ok(certificate)
 }
 
-fn verify(issuer: &PublicKey, certificate: &Certificate) -> Result<(), &'static str> {
-    certificate.verify_signed_by(issuer).map_err(|_| "the own signature does not verify")
+fn verify(issuer: &PublicKey, certificate: &Certificate) -> Result<(), Refusal> {
+    certificate.verify_signed_by(issuer).map_err(|_| Refusal::internal("the own signature does not verify"))
 }
 
 impl Signed {
@@ -192,8 +193,8 @@ impl Signed {
 
 impl Failed {
     /// Whose answer waits for it, and why there is none.
-    pub fn ticket(&self) -> (u64, RequestId, &'static str) {
-        (self.purpose.ticket, self.purpose.id, self.why)
+    pub fn ticket(&self) -> (u64, RequestId, &Refusal) {
+        (self.purpose.ticket, self.purpose.id, &self.refusal)
     }
 }
 
@@ -304,7 +305,7 @@ impl Turn {
 
     /// Records that an intent came to nothing. Errors: its entry is too long, which it never is.
     pub fn add_failed(&mut self, failed: Failed) -> Result<(), Refusal> {
-        self.abandon(failed.purpose.id, failed.row, failed.why)
+        self.abandon(failed.purpose.id, failed.row, &failed.refusal.rule)
     }
 
     /// Records that the intent of this row came to nothing.

@@ -1,9 +1,10 @@
 //! The running process: engine, listeners, signals, in the order that makes readiness true.
 
+use crate::authority_key::KeyStore;
 use crate::engine::{Engine, Parts};
 use crate::hardening::{HardeningError, calls};
 use crate::health;
-use crate::seal::{Kek, KekError};
+use crate::seal::Kek;
 use crate::service::Service;
 use crate::store::StoreError;
 use crate::transport::accept;
@@ -30,12 +31,13 @@ const PINS: Duration = Duration::from_secs(2);
 const DRAIN: Duration = Duration::from_secs(20);
 
 /// What the process is told on its command line.
-#[derive(Debug, Clone)]
 pub struct Settings {
     /// Folder of ledger and log.
     pub state: PathBuf,
-    /// File of the key-encryption key.
-    pub kek: PathBuf,
+    /// The key-encryption key.
+    pub kek: Arc<Kek>,
+    /// Where keys of new authorities are made, and those in a token found.
+    pub keys: KeyStore,
     /// Folder of certificate, key, root and pins.
     pub tls: PathBuf,
     /// Where gRPC is served.
@@ -47,9 +49,6 @@ pub struct Settings {
 /// Why the process ends with an error.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// The key-encryption key.
-    #[error(transparent)]
-    Kek(#[from] KekError),
     /// The TLS folder.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -81,7 +80,11 @@ pub enum RunError {
 
 /// Serves until SIGTERM or SIGINT, then lets requests under way finish.
 pub async fn run(settings: Settings) -> Result<(), RunError> {
-    let kek = Arc::new(Kek::read(&settings.kek)?);
+    // A token's library may have to find its device again.
+    let outward = match &settings.keys {
+        KeyStore::Memory => calls::Outward::Never,
+        KeyStore::Token(_) => calls::Outward::Connects,
+    };
     let folder = TlsFolder::open(&settings.tls)?;
     let bind = |what, address: SocketAddr, option| async move {
         TcpListener::bind(address).await.map_err(|source| RunError::Listen { what, address, option, source })
@@ -90,7 +93,8 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let listener = bind("gRPC", settings.listen, "--listen").await?;
     let parts = Parts {
         state: settings.state.clone(),
-        kek,
+        kek: settings.kek,
+        keys: settings.keys,
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
         signers: std::thread::available_parallelism().map_or(2, usize::from),
@@ -111,7 +115,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     });
     let routes = health::routes(Arc::clone(&engine));
     tokio::spawn(async move { axum::serve(health_listener, routes).await });
-    calls::confine(calls::Outward::Never)?;
+    calls::confine(outward)?;
     tracing::info!(
         listen = %listener.local_addr()?,
         health = %settings.health,

@@ -7,6 +7,7 @@
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::hmac;
 use keywright_ambient::{Entropy, NoEntropy};
+use keywright_custody::RootKey;
 use keywright_secmem::{Full, GuardedBytes, wiping_stack};
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
@@ -147,7 +148,13 @@ impl Kek {
         })
     }
 
-    fn id(&self) -> Vec<u8> {
+    /// The root key that a custodian unwrapped. Errors: no guarded memory.
+    pub fn from_root(root: &RootKey) -> Result<Self, Full> {
+        GuardedBytes::copy_of(root.as_bytes()).map(Self)
+    }
+
+    /// Which key this is, in 8 bytes that tell nothing of it; what is sealed under it carries the same.
+    pub fn id(&self) -> Vec<u8> {
         self.mac(b"keywright kek id v1", &[]).as_ref().iter().take(8).copied().collect()
     }
 
@@ -168,6 +175,22 @@ impl Kek {
         let wrapped = encrypt(&self.0, &data_key, &[b"data key\0", binding].concat(), entropy)?;
         let secret = encrypt(&data_key, secret, &[b"secret\0", binding].concat(), entropy)?;
         Ok(Sealed { kek_id: self.id(), wrapped, secret })
+    }
+
+    /// Wraps the data key of what was sealed for this binding under `to` instead; the secret itself is not opened.
+    ///
+    /// Errors: `Closed` when it is not sealed under this key, for this binding, unedited.
+    pub fn rewrap(
+        &self,
+        sealed: &Sealed,
+        binding: &[u8],
+        to: &Self,
+        entropy: &dyn Entropy,
+    ) -> Result<Sealed, SealError> {
+        let aad = [b"data key\0", binding].concat();
+        let data_key = decrypt(&self.0, &sealed.wrapped, &aad)?;
+        let wrapped = encrypt(&to.0, &data_key, &aad, entropy)?;
+        Ok(Sealed { kek_id: to.id(), wrapped, secret: sealed.secret.clone() })
     }
 
     /// Opens what was sealed for exactly this binding. Errors: `Closed` when anything differs.
@@ -233,6 +256,12 @@ mod tests {
             edited.secret[at] ^= 1;
             assert_eq!(kek.open(&edited, b"name/constraints").err(), Some(SealError::Closed));
         }
+        let rewrapped = kek.rewrap(&sealed, b"name/constraints", &other, &SystemEntropy).unwrap();
+        assert_eq!(&*other.open(&rewrapped, b"name/constraints").unwrap(), b"secret");
+        assert_eq!(rewrapped.kek_id, other.id());
+        assert_eq!(kek.open(&rewrapped, b"name/constraints").err(), Some(SealError::Closed));
+        assert_eq!(other.rewrap(&sealed, b"name/constraints", &kek, &SystemEntropy), Err(SealError::Closed));
+        assert_eq!(kek.rewrap(&sealed, b"else", &other, &SystemEntropy), Err(SealError::Closed));
         let empty = Sealed::default();
         assert_eq!(kek.open(&empty, b"name/constraints").err(), Some(SealError::Closed));
     }

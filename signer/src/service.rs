@@ -7,8 +7,6 @@ use crate::ids::{RequestId, Uid};
 use crate::parse;
 use crate::refusal::{Reason, Refusal};
 use crate::transport::PeerPin;
-use keywright_pki::key::PrivateKey;
-use keywright_secmem::wiping_stack;
 use keywright_signer_protocol::status_of;
 use keywright_signer_protocol::tls::{Role, TlsFolder};
 use keywright_signer_protocol::v1alpha1 as wire;
@@ -153,15 +151,22 @@ impl Signer for Service {
         let key = if self.engine.knows(&uid) || ask.expected_key_id.is_some() {
             None
         } else {
-            // RSA keys take seconds: never on a thread that serves others.
-            let made =
-                tokio::task::spawn_blocking(move || wiping_stack(|| PrivateKey::generate(algorithm))).await;
-            let Ok(Ok(key)) = made else {
-                let refusal = Refusal::unavailable("the library could not make a key");
-                let refusal = self.refused(refusal, caller, operation, Some(ask.id), Some(uid)).await;
-                return Err(status_of(&refusal.to_wire()));
+            // RSA keys take seconds, tokens too: never on a thread that serves others.
+            let engine = Arc::clone(&self.engine);
+            let made = tokio::task::spawn_blocking(move || {
+                let key = engine.make_key(uid, algorithm);
+                key
+            })
+            .await;
+            let made = made.unwrap_or_else(|_| Err(Refusal::unavailable("the library could not make a key")));
+            let key = match made {
+                Ok(key) => key,
+                Err(refusal) => {
+                    let refusal = self.refused(refusal, caller, operation, Some(ask.id), Some(uid)).await;
+                    return Err(status_of(&refusal.to_wire()));
+                }
             };
-            Some(key.into())
+            Some(key)
         };
         let answer =
             self.engine.ensure(ask, key, caller).await.map_err(|refusal| status_of(&refusal.to_wire()))?;

@@ -9,8 +9,9 @@
 //! The log may be behind the ledger (a crash between commit and publication) and is then completed. It may never be
 //! ahead, shorter than the ledger knows it was, or different: that is tampering or a mixed restore, and refuses to open.
 
-use crate::authority::{Keyring, OpenError};
-use crate::ledger::{Found, HeadRow, Ledger, LedgerError};
+use crate::authority::OpenError;
+use crate::ids::Uid;
+use crate::ledger::{AuthorityRow, Found, HeadRow, Ledger, LedgerError};
 use crate::log::disk::{DiskError, LogDir, join_bundle};
 use crate::log::merkle::leaf_hash;
 use crate::log::note::{LogKey, Verifier};
@@ -82,7 +83,8 @@ pub fn read_verifier(state: &Path) -> Result<Verifier, StoreError> {
     Verifier::parse(&text).ok_or(StoreError::Mixed("log.vkey is no verifier key"))
 }
 
-fn binding(origin: &str, public: &[u8]) -> Vec<u8> {
+/// What the log's sealed key is bound to.
+pub(crate) fn binding(origin: &str, public: &[u8]) -> Vec<u8> {
     [b"keywright log key v1\0", origin.as_bytes(), b"\0", public].concat()
 }
 
@@ -108,7 +110,7 @@ fn log_key(origin: String, seed: &[u8]) -> Option<LogKey> {
 }
 
 impl Store {
-    /// Opens the state folder, or makes a new one where there is nothing.
+    /// Opens the state folder, or makes a new one where there is nothing; gives the authorities, their keys still sealed.
     ///
     /// Intents without an outcome (a crash in between) are recorded as abandoned: their certificates never left.
     /// Errors: in use, unreadable, edited, cut, or of mixed age. Nothing is repaired but a log that a crash left behind.
@@ -117,7 +119,7 @@ impl Store {
         kek: &Arc<Kek>,
         entropy: &dyn Entropy,
         now: u64,
-    ) -> Result<(Self, Keyring), StoreError> {
+    ) -> Result<(Self, Vec<(Uid, AuthorityRow)>), StoreError> {
         let io = |path: &Path| {
             let path = path.to_owned();
             move |source| StoreError::Io { path, source }
@@ -166,7 +168,7 @@ impl Store {
         }
         let is_new = new.is_some();
         let open_intents = found.open_intents()?;
-        let keyring = Keyring::open(found.authorities()?, kek)?;
+        let authorities = found.authorities()?;
         let mut ledger = found.ready(new, frontier)?;
         let mut bundle = Vec::new();
         for entry in &tail {
@@ -185,6 +187,6 @@ impl Store {
         let publisher = Publisher::start(log).map_err(io(state))?;
         let committed = turn.commit(&mut ledger, publisher.progress().published())?;
         publisher.send(committed.entries);
-        Ok((Self { ledger, publisher, verifier }, keyring))
+        Ok((Self { ledger, publisher, verifier }, authorities))
     }
 }

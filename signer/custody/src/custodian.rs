@@ -9,6 +9,30 @@ use crate::secret::SecretSource;
 use crate::spec::{KekSpec, TransitSpec};
 use crate::transit;
 use keywright_ambient::Entropy;
+use std::path::Path;
+
+/// What keeps the root key.
+#[derive(Debug)]
+pub enum Keeper<'a> {
+    /// A file that holds the root key itself.
+    File(&'a Path),
+    /// A custodian that holds a key which wraps it.
+    Custodian(Custodian),
+}
+
+impl<'a> Keeper<'a> {
+    /// The keeper that an argument names. Connects to nothing.
+    pub fn of(spec: &'a KekSpec) -> Self {
+        match spec {
+            KekSpec::File(path) => Self::File(path),
+            KekSpec::Token(token, key) => {
+                Self::Custodian(Custodian::Token(Token::new(token.clone()), key.clone()))
+            }
+            KekSpec::Transit(spec) => Self::Custodian(Custodian::Transit(spec.clone())),
+            KekSpec::Passphrase(source) => Self::Custodian(Custodian::Passphrase(source.clone())),
+        }
+    }
+}
 
 /// A holder of a key that wraps root keys.
 #[derive(Debug)]
@@ -22,16 +46,6 @@ pub enum Custodian {
 }
 
 impl Custodian {
-    /// The custodian that an argument names; `None` for a file, which holds the root key itself. Connects to nothing.
-    pub fn of(spec: &KekSpec) -> Option<Self> {
-        match spec {
-            KekSpec::File(_) => None,
-            KekSpec::Token(token, key) => Some(Self::Token(Token::new(token.clone()), key.clone())),
-            KekSpec::Transit(spec) => Some(Self::Transit(spec.clone())),
-            KekSpec::Passphrase(source) => Some(Self::Passphrase(source.clone())),
-        }
-    }
-
     /// Whether this envelope was wrapped by this custodian's key, as far as names tell.
     pub fn fits(&self, wrapped: &Wrapped) -> bool {
         match (self, wrapped) {

@@ -23,7 +23,7 @@ mod secret;
 mod spec;
 mod transit;
 
-pub use custodian::Custodian;
+pub use custodian::{Custodian, Keeper};
 pub use envelope::{Envelope, Envelopes, Wrapped, path as envelope_path};
 pub use error::{CustodyError, Kind, Retry};
 pub use root::{ROOT_LEN, RootKey};

@@ -50,6 +50,10 @@ pub struct TokenSpec {
     pub pin: SecretSource,
     /// Most sessions to open at once, 1 to 64.
     pub sessions: usize,
+    /// Files and folders that the library uses while the signer runs; a confined signer lets it reach no others.
+    pub paths: Vec<PathBuf>,
+    /// TCP ports that it connects to.
+    pub ports: Vec<u16>,
 }
 
 /// A key of Vault's or OpenBao's transit engine.
@@ -147,6 +151,11 @@ impl Fields {
         })
     }
 
+    fn list(&mut self, name: &str) -> impl Iterator<Item = String> + use<> {
+        let list = self.take(name).unwrap_or_default();
+        list.split(',').filter(|part| !part.is_empty()).map(str::to_owned).collect::<Vec<_>>().into_iter()
+    }
+
     fn end(self) -> Result<(), CustodyError> {
         match self.fields.into_keys().next() {
             None => Ok(()),
@@ -182,6 +191,15 @@ impl TokenSpec {
             token: fields.need("token", "LABEL")?,
             pin: fields.secret("pin")?,
             sessions: usize::try_from(fields.number("sessions", 8, 64)?).unwrap_or(8),
+            paths: fields.list("paths").map(PathBuf::from).collect(),
+            ports: fields
+                .list("ports")
+                .map(|port| {
+                    port.parse().map_err(|_| {
+                        wrong("pkcs11 ports", "each must be from 0 to 65535", "write ports=1792,1793")
+                    })
+                })
+                .collect::<Result<_, _>>()?,
         })
     }
 }
@@ -303,7 +321,48 @@ impl FromStr for KeyStoreSpec {
     }
 }
 
+impl KeyStoreSpec {
+    fn token(&self) -> Option<&TokenSpec> {
+        match self {
+            Self::Memory => None,
+            Self::Token(token) => Some(token),
+        }
+    }
+
+    /// Folders that the running signer must be let through to, to read and write.
+    pub fn folders(&self) -> Vec<PathBuf> {
+        let paths = self.token().into_iter().flat_map(|token| &token.paths);
+        paths.filter(|path| path.is_dir()).cloned().collect()
+    }
+
+    /// Files that the running signer must be able to read: those given, the library, the PIN.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let Some(token) = self.token() else { return Vec::new() };
+        let mut files: Vec<_> = token.paths.iter().filter(|path| !path.is_dir()).cloned().collect();
+        files.push(token.module.clone());
+        match &token.pin {
+            SecretSource::File(path) => files.push(path.clone()),
+            SecretSource::Env(_) => {}
+        }
+        files
+    }
+
+    /// TCP ports that the running signer must be able to connect to.
+    pub fn ports(&self) -> Vec<u16> {
+        self.token().map(|token| token.ports.clone()).unwrap_or_default()
+    }
+}
+
 impl KekSpec {
+    /// As [`FromStr`], but what begins with no scheme is the path of a file.
+    pub fn or_path(text: &str) -> Result<Self, CustodyError> {
+        const SCHEMES: [&str; 5] = ["file:", "pkcs11:", "vault:", "passphrase-file:", "passphrase-env:"];
+        if SCHEMES.iter().any(|scheme| text.starts_with(scheme)) {
+            return text.parse();
+        }
+        Ok(Self::File(path_of("file", text)?))
+    }
+
     /// What it is, in one word, as in the log: `file`, `pkcs11`, `vault`, `passphrase`.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -343,6 +402,8 @@ mod tests {
             token: "my;token".into(),
             pin: SecretSource::File("/pin".into()),
             sessions: 2,
+            paths: Vec::new(),
+            ports: Vec::new(),
         };
         assert_eq!(
             token("pkcs11:module=/m.so;token=my%3Btoken;key=kek;pin-file=/pin;sessions=2"),

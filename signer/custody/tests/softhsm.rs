@@ -11,7 +11,7 @@ use cryptoki::types::AuthPin;
 use der::Decode as _;
 use keywright_ambient::SystemEntropy;
 use keywright_custody::pkcs11::{KeyReference, Token, TokenAlgorithm, TokenKey};
-use keywright_custody::{Custodian, KekSpec, Kind, Retry, RootKey, SecretSource, TokenSpec};
+use keywright_custody::{Custodian, Kind, Retry, RootKey, SecretSource, TokenSpec};
 use spki::SubjectPublicKeyInfoRef;
 use std::sync::Arc;
 use support::{PIN, SoftHsm, with_soft_hsm};
@@ -267,8 +267,7 @@ fn a_root_key_is_wrapped_by_a_key_that_stays_in_the_token() {
     with_soft_hsm("a_root_key_is_wrapped_by_a_key_that_stays_in_the_token", |hsm| {
         hsm.token("ca");
         hsm.token("other");
-        let custodian =
-            |label: &str, key: &str| Custodian::of(&KekSpec::Token(hsm.spec(label), key.into())).unwrap();
+        let custodian = |label: &str, key: &str| Custodian::Token(Token::new(hsm.spec(label)), key.into());
         let (right, elsewhere) = (custodian("ca", "kek"), custodian("other", "kek"));
         let root = RootKey::generate(&SystemEntropy).unwrap();
         let missing = right.wrap(&root, "aa", &SystemEntropy).unwrap_err();

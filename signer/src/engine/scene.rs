@@ -50,8 +50,8 @@ pub(super) struct Scene<'a> {
     pub(super) changed: Vec<Arc<Authority>>,
     /// Tickets and requests whose intent is in this turn.
     pub(super) pending: Vec<(u64, RequestId)>,
-    /// Tickets and requests whose outcome is in this turn; the text tells a failure.
-    pub(super) settled: Vec<(u64, RequestId, Option<&'static str>)>,
+    /// Tickets and requests whose outcome is in this turn; the refusal tells a failure.
+    pub(super) settled: Vec<(u64, RequestId, Option<Refusal>)>,
 }
 
 impl Scene<'_> {
@@ -288,8 +288,10 @@ impl Scene<'_> {
             .with("purpose", "x509-authority")
             .with("spki", hex::encode(authority.key.public_key().spki_sha256()))
             .with("constraints", hex::encode(constraints))
+            .with("custody", authority.key.place())
             .with("caller", caller);
         self.turn.enter(&entry)?;
+        authority.key.keep();
         self.turn.store(authority);
         self.changed.push(Arc::clone(authority));
         Ok(())

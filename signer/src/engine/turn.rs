@@ -2,6 +2,8 @@
 
 use super::scene::{Course, Scene};
 use super::{Answer, Asked, Job, Parts, Refused, Reply, Shared};
+use crate::authority::Keyring;
+use crate::authority_key::KeyStore;
 use crate::ids::{RequestId, Uid};
 use crate::path::{Committed, Failed, Recorded, Released, Signed, Turn};
 use crate::refusal::Refusal;
@@ -36,6 +38,7 @@ struct Waiting {
 pub(super) struct Writer {
     state: PathBuf,
     kek: Arc<Kek>,
+    keys: KeyStore,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     shared: Arc<Shared>,
@@ -60,11 +63,12 @@ impl Writer {
         store: Store,
         to_sign: Sender<(u64, Recorded)>,
     ) -> Self {
-        let Parts { state, kek, clock, entropy, .. } = parts;
+        let Parts { state, kek, keys, clock, entropy, .. } = parts;
         let writer = Self {
             tried: clock.monotonic(),
             state,
             kek,
+            keys,
             clock,
             entropy,
             shared,
@@ -159,7 +163,8 @@ impl Writer {
             return;
         }
         self.tried = self.clock.monotonic();
-        match Store::open(&self.state, &self.kek, &*self.entropy, seconds(&*self.clock)) {
+        let opened = Store::open(&self.state, &self.kek, &*self.entropy, seconds(&*self.clock));
+        match opened.and_then(|(store, rows)| Ok((store, Keyring::open(rows, &self.kek, &self.keys)?))) {
             Ok((store, keyring)) => {
                 self.shared.set_keyring(keyring);
                 self.store = Ok(store);
@@ -293,9 +298,9 @@ impl Writer {
                 (ticket, id, None)
             }
             Err(failed) => {
-                let (ticket, id, why) = failed.ticket();
-                tracing::error!(why, uid = %id.uid, "a certificate was not made");
-                (ticket, id, Some(why))
+                let (ticket, id, refusal) = failed.ticket();
+                tracing::error!(why = refusal.rule, uid = %id.uid, "a certificate was not made");
+                (ticket, id, Some(refusal.clone()))
             }
         };
         if generation != self.generation {
@@ -356,8 +361,8 @@ impl Writer {
                     self.hand_out(one);
                 }
                 for (ticket, id, failure) in settled {
-                    if let Some(why) = failure {
-                        self.disappoint(ticket, &Refusal::internal(why));
+                    if let Some(refusal) = failure {
+                        self.disappoint(ticket, &refusal);
                     }
                     self.release(id.uid);
                 }

@@ -23,7 +23,7 @@ pub use rows::{AuthorityRow, HeadRow, KeyState, PlainRow, Purpose, RequestRow, R
 
 use crate::ids::{RequestId, Uid};
 use crate::log::merkle::{Frontier, Hash, leaf_hash};
-use crate::seal::Kek;
+use crate::seal::{Kek, Sealed};
 use aws_lc_rs::digest::{Context, SHA256, digest};
 use journal::Journal;
 use prost::Message as _;
@@ -135,6 +135,18 @@ fn without_code(head: &HeadRow) -> Vec<u8> {
     HeadRow { code: Vec::new(), ..head.clone() }.encode_to_vec()
 }
 
+/// Which key-encryption key the ledger in `folder` is sealed under, as it says itself; none: there is no ledger yet.
+///
+/// A hint to choose a key by: only [`Found::open`] proves it. Errors: in use, unreadable.
+pub fn sealed_under(folder: &Path) -> Result<Option<Vec<u8>>, LedgerError> {
+    let path = folder.join("ledger.redb");
+    if !path.exists() {
+        return Ok(None);
+    }
+    let (head, _) = Tables::open(&path)?.head()?;
+    Ok(head.map(|head| head.log_key.kek_id))
+}
+
 impl Found {
     /// Opens or creates tables and journal in `folder`, adds to the tables what only the journal has, and reads the head.
     ///
@@ -240,6 +252,23 @@ impl Ledger {
         self.tables.plain(index)
     }
 
+    /// Goes over to another key-encryption key: the batch, with every row sealed under it, and a head under it become
+    /// true at once, in one transaction of the tables; the journal so far is then dead weight. Closes the ledger.
+    ///
+    /// `log_key`: the log's key, sealed under it. Errors: the old key-encryption key stays in force.
+    pub fn rekey(mut self, to: Arc<Kek>, log_key: Sealed, batch: Batch) -> Result<(), LedgerError> {
+        self.filler.wait()?;
+        self.recent.forget_filling();
+        self.fill();
+        self.filler.wait()?;
+        self.recent.forget_filling();
+        self.kek = to;
+        self.head.log_key = log_key;
+        let published = self.head.published;
+        let (turn, ..) = self.turn(batch, published);
+        self.tables.apply(&[turn], self.journal.sequence() + 1)
+    }
+
     /// Makes the batch true, durably, and returns its entries. `published`: how many entries the checkpoint covers.
     ///
     /// Errors: nothing of the batch is known to be true; open the ledger again to find out.
@@ -262,6 +291,29 @@ impl Ledger {
 
     fn write(&mut self, batch: Batch, published: u64) -> Result<Vec<Vec<u8>>, LedgerError> {
         self.filled()?;
+        let (turn, frontier, keys) = self.turn(batch, published);
+        let head = turn.head.clone();
+        let content = turn.encode_to_vec();
+        self.journal.append(&content)?;
+        (self.head, self.frontier) = (head, frontier);
+        if let Some(keys) = keys {
+            self.keys = keys;
+        }
+        let entries = turn.entries.clone();
+        self.recent.add(turn, content.len())?;
+        if self.recent.bytes() >= FILL_AT {
+            if self.recent.bytes() >= WAIT_AT && self.filler.is_busy() {
+                self.filler.wait()?;
+                self.recent.forget_filling();
+            }
+            self.fill();
+        }
+        Ok(entries)
+    }
+
+    /// What a batch would make of the ledger: the turn with its new head, and with it the entries' tree and the
+    /// digests of authorities, where those change.
+    fn turn(&self, batch: Batch, published: u64) -> (TurnRow, Frontier, Option<BTreeMap<Uid, Hash>>) {
         let Batch { entries, requests, authorities, plain, fencing } = batch;
         let mut head = self.head.clone();
         let mut frontier = self.frontier.clone();
@@ -294,24 +346,9 @@ impl Ledger {
                 .map(|(uid, row)| KeyedAuthority { uid: uid.0.to_vec(), row })
                 .collect(),
             plain: plain.into_iter().map(|(index, row)| KeyedPlain { index, row }).collect(),
-            head: head.clone(),
+            head,
         };
-        let content = turn.encode_to_vec();
-        self.journal.append(&content)?;
-        (self.head, self.frontier) = (head, frontier);
-        if let Some(keys) = keys {
-            self.keys = keys;
-        }
-        let entries = turn.entries.clone();
-        self.recent.add(turn, content.len())?;
-        if self.recent.bytes() >= FILL_AT {
-            if self.recent.bytes() >= WAIT_AT && self.filler.is_busy() {
-                self.filler.wait()?;
-                self.recent.forget_filling();
-            }
-            self.fill();
-        }
-        Ok(entries)
+        (turn, frontier, keys)
     }
 
     /// Takes note of turns that reached the tables. Errors: they did not.

@@ -15,6 +15,7 @@ use keywright_pki::algorithm::KeyAlgorithm;
 use keywright_pki::csr;
 use keywright_pki::key::PrivateKey;
 use keywright_pki::name::{DistinguishedName, SubjectAltNames};
+use keywright_signer::authority_key::KeyStore;
 use keywright_signer::engine::{Answer, Engine, Parts};
 use keywright_signer::parse;
 use keywright_signer::refusal::Refusal;
@@ -86,6 +87,7 @@ impl Bench {
         let parts = Parts {
             state: self.state(),
             kek: Arc::new(Kek::read(&self.dir.path().join("kek")).unwrap()),
+            keys: KeyStore::Memory,
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             entropy: Arc::new(SystemEntropy),
             signers: 2,

@@ -77,6 +77,8 @@ impl SoftHsm {
             token: label.into(),
             pin: SecretSource::File(self.dir.join("pin")),
             sessions: 4,
+            paths: Vec::new(),
+            ports: Vec::new(),
         }
     }
 
