@@ -94,7 +94,7 @@ fn ask(earlier: &[String], last: &str) -> (Asked, Vec<String>) {
             let arg = flag_of(command, flag);
             match flag.split_once('=') {
                 Some(_) if arg.is_some_and(|arg| WHERE.contains(&arg.get_id().as_str())) => {
-                    flags.push(word.clone())
+                    flags.push(word.clone());
                 }
                 Some(_) => {}
                 None => pending = arg.filter(|arg| arg.get_action().takes_values()),

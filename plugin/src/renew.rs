@@ -68,7 +68,7 @@ pub(crate) async fn run(global: &Global, arguments: &Renew, machine: &Machine) -
                     DryRun::None => What::Asked { request: request.clone() },
                     DryRun::Server => What::WouldBeAsked,
                 };
-                waiting.insert(key.clone(), revision(&certificate));
+                waiting.insert(key.clone(), Before::of(&certificate));
                 outcomes.insert(key, what);
             }
             // Of several, one that is refused does not keep the others.
@@ -152,8 +152,24 @@ fn key_of(certificate: &Certificate) -> Key {
     (certificate.namespace().unwrap_or_default(), certificate.name_any())
 }
 
-fn revision(certificate: &Certificate) -> i64 {
-    certificate.status.as_ref().and_then(|status| status.revision).unwrap_or(0)
+/// What was so when the renewal was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Before {
+    revision: i64,
+    stalled: bool,
+}
+
+impl Before {
+    fn of(certificate: &Certificate) -> Self {
+        let revision = certificate.status.as_ref().and_then(|status| status.revision).unwrap_or(0);
+        Self { revision, stalled: is_stalled(certificate) }
+    }
+}
+
+fn is_stalled(certificate: &Certificate) -> bool {
+    let conditions =
+        certificate.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    find(conditions, "Stalled").is_some_and(|stalled| stalled.status == "True")
 }
 
 /// Watches until each has a later revision than it had, and is Ready.
@@ -162,7 +178,7 @@ fn revision(certificate: &Certificate) -> i64 {
 async fn wait(
     cluster: &Cluster,
     place: Option<&str>,
-    mut waiting: BTreeMap<Key, i64>,
+    mut waiting: BTreeMap<Key, Before>,
     Limit(limit): Limit,
     machine: &Machine,
 ) -> Result<BTreeMap<Key, What>, Failure> {
@@ -180,8 +196,9 @@ async fn wait(
                 Some(Ok(Event::Apply(one) | Event::InitApply(one))) => {
                     let key = key_of(&one);
                     let Some(before) = waiting.get(&key) else { continue };
-                    if let Some(what) = renewed(&one, *before) {
-                        machine.terminal.tell(&format!("certificate {}/{}: Ready", key.0, key.1));
+                    if let Some(what) = ended(&one, *before) {
+                        let (words, _) = what.words();
+                        machine.terminal.tell(&format!("certificate {}/{}: {words}", key.0, key.1));
                         waiting.remove(&key);
                         done.insert(key, what);
                     } else {
@@ -220,10 +237,13 @@ async fn wait(
     Ok(done)
 }
 
-/// The outcome once a later revision is Ready.
-fn renewed(certificate: &Certificate, before: i64) -> Option<What> {
+/// The outcome once a later revision is Ready, or once only a person can help.
+fn ended(certificate: &Certificate, before: Before) -> Option<What> {
+    if is_stalled(certificate) && !before.stalled {
+        return Some(What::Failed { problem: format!("stalled: {}", said(certificate)) });
+    }
     let status = certificate.status.as_ref()?;
-    let revision = status.revision.filter(|revision| *revision > before)?;
+    let revision = status.revision.filter(|revision| *revision > before.revision)?;
     let current = status.observed_generation == certificate.metadata.generation;
     (current && is_ready(&status.conditions))
         .then(|| What::Renewed { revision, serial_number: status.serial_number.clone().unwrap_or_default() })
@@ -274,11 +294,25 @@ mod tests {
 
     #[test]
     fn only_a_later_revision_that_is_ready_counts_as_renewed() {
+        let before = Before { revision: 3, stalled: false };
         let wanted = Some(What::Renewed { revision: 4, serial_number: "40aa".to_owned() });
-        assert_eq!(renewed(&certificate(4, "True", 2), 3), wanted);
-        assert_eq!(renewed(&certificate(3, "True", 2), 3), None);
-        assert_eq!(renewed(&certificate(4, "Unknown", 2), 3), None);
-        assert_eq!(renewed(&certificate(4, "True", 1), 3), None);
+        assert_eq!(ended(&certificate(4, "True", 2), before), wanted);
+        assert_eq!(ended(&certificate(3, "True", 2), before), None);
+        assert_eq!(ended(&certificate(4, "Unknown", 2), before), None);
+        assert_eq!(ended(&certificate(4, "True", 1), before), None);
+    }
+
+    #[test]
+    fn what_stalls_is_not_waited_for_unless_it_was_stalled_before() {
+        let mut stalled = certificate(3, "False", 2);
+        let status = stalled.status.as_mut().unwrap();
+        let mut condition = status.conditions[0].clone();
+        (condition.type_, condition.status) = ("Stalled".to_owned(), "True".to_owned());
+        status.conditions.push(condition);
+        let problem = "stalled: Because: words".to_owned();
+        assert_eq!(ended(&stalled, Before { revision: 3, stalled: false }), Some(What::Failed { problem }));
+        assert_eq!(ended(&stalled, Before { revision: 3, stalled: true }), None);
+        assert_eq!(Before::of(&stalled), Before { revision: 3, stalled: true });
     }
 
     #[test]

@@ -136,11 +136,11 @@ fn signature(
     if let Some(path) = issuer {
         let place = path.display().to_string();
         let (one, more) = first(&place, Material::read(&place, &read_file(path)?))?;
-        if one.subject_der() != certificate.issuer_der() {
-            let words = format!("{place} is not the issuer that the certificate names");
+        beside = [one].into_iter().chain(more).collect();
+        if beside.iter().all(|one| one.subject_der() != certificate.issuer_der()) {
+            let words = format!("{place} does not hold the issuer that the certificate names");
             return Ok(Some(Step::of(false, "signature", &words)));
         }
-        beside = [one].into_iter().chain(more).collect();
     }
     Ok(check_signature(certificate, &beside))
 }
