@@ -42,16 +42,7 @@ pub fn with_soft_hsm(test: &str, body: impl FnOnce(SoftHsm)) {
         return body(SoftHsm { dir });
     }
     let dir = tempfile::tempdir().unwrap();
-    fs::create_dir(dir.path().join("tokens")).unwrap();
-    let conf = dir.path().join("softhsm2.conf");
-    let tokens = dir.path().join("tokens").display().to_string();
-    fs::write(
-        &conf,
-        format!("directories.tokendir = {tokens}\nobjectstore.backend = file\nlog.level = ERROR\n"),
-    )
-    .unwrap();
-    private(&dir.path().join("pin"), PIN);
-    private(&dir.path().join("wrong-pin"), "0000-wrong");
+    let conf = SoftHsm::prepare(dir.path());
     let status = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture"])
         .env("SOFTHSM2_CONF", &conf)
@@ -62,6 +53,19 @@ pub fn with_soft_hsm(test: &str, body: impl FnOnce(SoftHsm)) {
 }
 
 impl SoftHsm {
+    /// Lays out a folder without tokens and gives the file to name in SOFTHSM2_CONF.
+    pub fn prepare(dir: &Path) -> PathBuf {
+        fs::create_dir(dir.join("tokens")).unwrap();
+        let conf = dir.join("softhsm2.conf");
+        let tokens = dir.join("tokens").display().to_string();
+        let text =
+            format!("directories.tokendir = {tokens}\nobjectstore.backend = file\nlog.level = ERROR\n");
+        fs::write(&conf, text).unwrap();
+        private(&dir.join("pin"), PIN);
+        private(&dir.join("wrong-pin"), "0000-wrong");
+        conf
+    }
+
     pub fn token(&self, label: &str) {
         let made = Command::new("softhsm2-util")
             .env("SOFTHSM2_CONF", self.dir.join("softhsm2.conf"))
