@@ -3,6 +3,7 @@
 //! Owns only what x509-cert's types cannot do: keep exact bytes, build a TBSCertificate, hold path lengths over 255.
 //! Sources: RFC 5280 sections 4.1 and 4.2.1.9, RFC 2986 section 4.
 
+use const_oid::ObjectIdentifier;
 use der::asn1::{AnyRef, BitStringRef, UintRef};
 use der::{Sequence, SliceReader};
 use spki::AlgorithmIdentifierOwned;
@@ -71,4 +72,12 @@ where
     let value = T::decode(&mut reader)?;
     der::Reader::finish(reader)?;
     if value.to_der()? == bytes { Ok(value) } else { Err(der::ErrorKind::Failed.into()) }
+}
+
+/// Whether no arc begins with padding (X.690 section 8.19.2), which the reader lets pass: a padded identifier would be
+/// unknown here and known to a laxer reader.
+pub(crate) fn is_canonical(oid: ObjectIdentifier) -> bool {
+    let bytes = oid.as_bytes();
+    let ends = [0].into_iter().chain(bytes.iter().copied());
+    !ends.zip(bytes).any(|(before, byte)| before < 0x80 && *byte == 0x80)
 }

@@ -5,6 +5,8 @@
 
 use crate::algorithm::KeyAlgorithm;
 use const_oid::ObjectIdentifier;
+use der::Decode;
+use der::asn1::BitStringRef;
 use std::collections::BTreeSet;
 
 /// One bit of the KeyUsage extension; the discriminant is the bit number of RFC 5280.
@@ -110,6 +112,14 @@ const NAMES: [(&str, Usage); 23] = [
     ("microsoft sgc", Usage::Extended(ExtendedKeyUsage::MicrosoftSgc)),
     ("netscape sgc", Usage::Extended(ExtendedKeyUsage::NetscapeSgc)),
 ];
+
+/// Reads the value of a KeyUsage extension; none when it is no BIT STRING, or its unused bits are not zero (X.690 section
+/// 11.2.1), so that two values would say the same.
+pub(crate) fn key_usage_bits(value: &[u8]) -> Option<BitStringRef<'_>> {
+    let bits = BitStringRef::from_der(value).ok()?;
+    let unused = (1_u8 << bits.unused_bits()) - 1;
+    bits.raw_bytes().last().is_none_or(|last| last & unused == 0).then_some(bits)
+}
 
 impl Usages {
     /// Digital signature and key encipherment: what a spec without usages asks for.

@@ -1,7 +1,7 @@
 //! Rules on the extensions of a to-be-signed certificate (RFC 5280 section 4.2).
 
 use super::Report;
-use crate::asn1::{BasicConstraints, TbsCertificate, decode_exact};
+use crate::asn1::{BasicConstraints, TbsCertificate, decode_exact, is_canonical};
 use crate::key::PublicKey;
 use crate::usage::KeyUsage;
 use const_oid::ObjectIdentifier;
@@ -124,8 +124,8 @@ fn lint_key_usage(list: &[Extension], key: Option<&PublicKey>, report: &mut Repo
     const SOURCE: &str = "RFC 5280 4.2.1.3";
     let Some(extension) = find(list, oid::ID_CE_KEY_USAGE) else { return BTreeSet::new() };
     let value = extension.extn_value.as_bytes();
-    let Ok(bits) = BitStringRef::from_der(value) else {
-        report.require(false, "key-usage-readable", "keyUsage", "is no BIT STRING", SOURCE);
+    let Some(bits) = crate::usage::key_usage_bits(value) else {
+        report.require(false, "key-usage-readable", "keyUsage", "is no DER BIT STRING", SOURCE);
         return BTreeSet::new();
     };
     let set: BTreeSet<_> =
@@ -303,7 +303,7 @@ fn lint_extended_key_usage(list: &[Extension], report: &mut Report) {
     let Some(extension) = find(list, oid::ID_CE_EXT_KEY_USAGE) else { return };
     let purposes = Vec::<ObjectIdentifier>::from_der(extension.extn_value.as_bytes()).unwrap_or_default();
     report.require(
-        !purposes.is_empty(),
+        !purposes.is_empty() && purposes.iter().copied().all(is_canonical),
         "extended-key-usage",
         "extKeyUsage",
         "is empty or malformed",

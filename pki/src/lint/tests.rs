@@ -204,6 +204,7 @@ fn key_usage_fits_the_key_and_is_der() {
         (&[3, 1, 0], vec!["key-usage-not-empty"]),
         (&[3, 2, 0, 0x01], vec!["key-agreement-bits"]),
         (&[3, 3, 6, 0x80, 0x40], vec!["key-usage-known"]),
+        (&[3, 2, 7, 0xff], vec!["key-usage-readable"]),
         (b"rubbish", vec!["key-usage-readable"]),
     ] {
         assert_eq!(rules(false, |tbs| set(tbs, oid::ID_CE_KEY_USAGE, value)), expected, "{value:02x?}");

@@ -5,6 +5,7 @@
 //! demands: the last attribute first.
 
 use super::NameError;
+use crate::asn1::is_canonical;
 use const_oid::ObjectIdentifier;
 use const_oid::db::rfc4519;
 use der::asn1::{Any, Ia5StringRef, PrintableString, PrintableStringRef, SetOfVec, Utf8StringRef};
@@ -131,7 +132,12 @@ impl DistinguishedName {
 
     /// The same, but attributes without a field of ours are only counted.
     pub(crate) fn from_der_lossy(der: &[u8]) -> Result<(Self, usize), NameError> {
-        let parsed = Name::from_der(der).map_err(|_| {
+        // A relative name without attributes (RFC 5280 appendix A.1: SIZE (1..MAX)) would be seen by nobody.
+        let is_sound = |name: &Name| {
+            name.iter_rdn().all(|rdn| !rdn.is_empty()) && name.iter().all(|one| is_canonical(one.oid))
+        };
+        let parsed = Name::from_der(der).ok().filter(is_sound);
+        let parsed = parsed.ok_or_else(|| {
             NameError::new("the name", "is no DER Name", "give a DER X.501 Name").at("subject")
         })?;
         let mut name = Self::default();
