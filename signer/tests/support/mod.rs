@@ -310,3 +310,8 @@ pub fn foreign_log(root: &Path) -> Vec<serde_json::Value> {
     }
     panic!("the log's tiles never fitted its checkpoint")
 }
+
+/// Where the key-encryption key of a test's folder is.
+pub fn key_encryption_key(folder: &Path) -> PathBuf {
+    folder.join("kek")
+}
