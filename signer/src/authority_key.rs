@@ -185,7 +185,7 @@ impl AuthorityKey {
     pub fn to_secret(&self) -> Result<GuardedBytes, KeyError> {
         let full = |_| KeyError::Library { operation: "write a key", algorithm: self.algorithm() };
         match self {
-            Self::Memory(key) => on_keys(|| GuardedBytes::copy_of(&*key.to_pkcs8_der()?).map_err(full)),
+            Self::Memory(key) => on_keys(|| GuardedBytes::copy_of(&key.to_pkcs8_der()?).map_err(full)),
             Self::Token(key, _) => {
                 let reference = serde_json::to_vec(key.reference());
                 let reference = reference.map_err(|_| KeyError::Malformed("reference to a token's key"))?;

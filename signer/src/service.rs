@@ -153,11 +153,7 @@ impl Signer for Service {
         } else {
             // RSA keys take seconds, tokens too: never on a thread that serves others.
             let engine = Arc::clone(&self.engine);
-            let made = tokio::task::spawn_blocking(move || {
-                let key = engine.make_key(uid, algorithm);
-                key
-            })
-            .await;
+            let made = tokio::task::spawn_blocking(move || engine.make_key(uid, algorithm)).await;
             let made = made.unwrap_or_else(|_| Err(Refusal::unavailable("the library could not make a key")));
             let key = match made {
                 Ok(key) => key,

@@ -151,6 +151,7 @@ fn full() -> ! {
 }
 
 #[cfg(test)]
+#[allow(clippy::large_stack_arrays, reason = "the stack is what is tested")]
 mod tests {
     use super::*;
 
@@ -169,7 +170,7 @@ mod tests {
         inside.extend([7; 100_000]);
         assert!(is_guarded(inside.as_ptr()));
         assert_eq!(&inside[..7], b"secret\x07");
-        let outside = vec![1_u8; 100];
+        let outside = std::hint::black_box(vec![1_u8; 100]);
         assert!(!is_guarded(outside.as_ptr()));
         let nested = on_keys(|| on_keys(|| vec![0_u8; 10]));
         assert!(is_guarded(nested.as_ptr()));
@@ -207,5 +208,140 @@ mod tests {
         assert!(finds_below(0xc3), "the test sees what lies below");
         on_keys(|| dirty(0xc3));
         assert!(!finds_below(0xc3));
+    }
+
+    const PAINTED: usize = 512 << 10;
+    const PAINT: u8 = 0x5a;
+
+    #[inline(never)]
+    fn paint() {
+        let mut stack = MaybeUninit::<[u8; PAINTED]>::uninit();
+        // SAFETY: a local of exactly so many bytes.
+        unsafe { stack.as_mut_ptr().cast::<u8>().write_bytes(PAINT, PAINTED) };
+        std::hint::black_box(&mut stack);
+    }
+
+    /// How far down the paint was disturbed, in bytes.
+    #[inline(never)]
+    fn depth() -> usize {
+        let stack = MaybeUninit::<[u8; PAINTED]>::uninit();
+        let start = std::hint::black_box(stack.as_ptr()).cast::<u8>();
+        // SAFETY: reads a local that nothing was written to, volatile: what lies there from before is what is asked.
+        // Making room on the stack writes one word into each page itself, and the lowest page is not quite the same one.
+        let is_untouched = |page: &usize| {
+            let painted = (0..4096).filter(|at| {
+                // SAFETY: reads a local that nothing was written to, volatile: what lies there from before is what is asked.
+                unsafe { start.add(page * 4096 + at).read_volatile() == PAINT }
+            });
+            painted.count() >= 4080
+        };
+        PAINTED - (1..PAINTED / 4096).take_while(is_untouched).count() * 4096 - 4096
+    }
+
+    #[test]
+    fn no_operation_of_the_library_reaches_below_what_is_wiped() {
+        use aws_lc_rs::encoding::AsDer as _;
+        use aws_lc_rs::rsa::KeySize;
+        use aws_lc_rs::signature as s;
+        use aws_lc_rs::{digest, hmac};
+        type Operation = Box<dyn Fn()>;
+        let mut operations: Vec<(String, Operation)> = Vec::new();
+        let message = b"message";
+        for (name, algorithm) in [
+            ("P-256", &s::ECDSA_P256_SHA256_ASN1_SIGNING),
+            ("P-384", &s::ECDSA_P384_SHA384_ASN1_SIGNING),
+            ("P-521", &s::ECDSA_P521_SHA512_ASN1_SIGNING),
+        ] {
+            let key = s::EcdsaKeyPair::generate(algorithm).unwrap();
+            let der = key.to_pkcs8v1().unwrap();
+            operations.push((
+                format!("{name} generate"),
+                Box::new(|| drop(s::EcdsaKeyPair::generate(algorithm).unwrap())),
+            ));
+            operations.push((
+                format!("{name} read"),
+                Box::new(move || drop(s::EcdsaKeyPair::from_pkcs8(algorithm, der.as_ref()).unwrap())),
+            ));
+            operations.push((
+                format!("{name} write"),
+                Box::new(|| drop(s::EcdsaKeyPair::generate(algorithm).unwrap().to_pkcs8v1())),
+            ));
+            let hash = match name {
+                "P-256" => &digest::SHA256,
+                "P-384" => &digest::SHA384,
+                _ => &digest::SHA512,
+            };
+            operations.push((
+                format!("{name} sign"),
+                Box::new(move || assert!(key.sign_digest(&digest::digest(hash, message)).is_ok())),
+            ));
+        }
+        let key = s::Ed25519KeyPair::generate().unwrap();
+        let der = key.to_pkcs8v1().unwrap();
+        operations.push((
+            "Ed25519 read".into(),
+            Box::new(move || drop(s::Ed25519KeyPair::from_pkcs8(der.as_ref()).unwrap())),
+        ));
+        operations
+            .push(("Ed25519 sign".into(), Box::new(move || assert!(!key.sign(message).as_ref().is_empty()))));
+        for (name, algorithm) in [
+            ("ML-DSA-44", &s::ML_DSA_44_SIGNING),
+            ("ML-DSA-65", &s::ML_DSA_65_SIGNING),
+            ("ML-DSA-87", &s::ML_DSA_87_SIGNING),
+        ] {
+            let key = s::PqdsaKeyPair::generate(algorithm).unwrap();
+            let der = key.to_pkcs8v1().unwrap();
+            operations.push((
+                format!("{name} generate"),
+                Box::new(|| drop(s::PqdsaKeyPair::generate(algorithm).unwrap())),
+            ));
+            operations.push((
+                format!("{name} read"),
+                Box::new(move || drop(s::PqdsaKeyPair::from_pkcs8(algorithm, der.as_ref()).unwrap())),
+            ));
+            operations.push((
+                format!("{name} sign"),
+                Box::new(move || assert!(key.sign(message, &mut vec![0; algorithm.signature_len()]).is_ok())),
+            ));
+        }
+        for (name, size) in [("RSA-2048", KeySize::Rsa2048), ("RSA-4096", KeySize::Rsa4096)] {
+            let key = s::RsaKeyPair::generate(size).unwrap();
+            let der = key.as_der().unwrap();
+            operations.push((
+                format!("{name} read"),
+                Box::new(move || drop(s::RsaKeyPair::from_pkcs8(der.as_ref()).unwrap())),
+            ));
+            operations.push((
+                format!("{name} sign"),
+                Box::new(move || {
+                    let mut out = vec![0; key.public_modulus_len()];
+                    key.sign_digest(
+                        &s::RSA_PKCS1_SHA512,
+                        &digest::digest(&digest::SHA512, message),
+                        &mut out,
+                    )
+                    .unwrap();
+                }),
+            ));
+        }
+        operations.push((
+            "RSA-2048 generate".into(),
+            Box::new(|| drop(s::RsaKeyPair::generate(KeySize::Rsa2048).unwrap())),
+        ));
+        operations.push((
+            "HMAC".into(),
+            Box::new(move || {
+                let key = hmac::Key::new(hmac::HMAC_SHA256, &[7; 32]);
+                assert_eq!(hmac::sign(&key, message).as_ref().len(), 32);
+            }),
+        ));
+        for (name, operation) in operations {
+            operation();
+            paint();
+            operation();
+            let depth = depth();
+            println!("{name}: {depth} bytes");
+            assert!(depth + 8192 < STACK, "{name} uses {depth} bytes of stack");
+        }
     }
 }

@@ -194,7 +194,7 @@ fn allowed(outward: Outward) -> Result<BTreeMap<i64, Vec<SeccompRule>>, Hardenin
     rules.insert(libc::SYS_clone, vec![has(0, libc::CLONE_THREAD)?]);
     rules.insert(libc::SYS_prctl, vec![is(0, libc::PR_SET_NAME)?]);
     // A number of an ioctl, which the C library types differently from one system to the next.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "0x5421 fits")]
+    #[expect(clippy::cast_possible_truncation, reason = "0x5421 fits")]
     rules.insert(libc::SYS_ioctl, vec![is(1, libc::FIONBIO as libc::c_int)?]);
     // Reading limits, as a thread does that asks for the size of its stack; the third argument would be new ones.
     let reads = SeccompCondition::new(2, SeccompCmpArgLen::Qword, SeccompCmpOp::Eq, 0).map_err(refused)?;
