@@ -1,5 +1,7 @@
 //! The command line: what can be asked of the binary, in words, and the few commands that need no running signer.
 
+mod witness;
+
 use crate::authority_key::KeyStore;
 use crate::custody::{self, KeepError};
 use crate::hardening::HardeningError;
@@ -15,6 +17,8 @@ use keywright_custody::{CustodyError, KekSpec, KeyStoreSpec};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+pub use witness::WitnessError;
+use witness::{Cosign, WitnessCommand};
 
 /// The process that holds the certificate authorities' keys, and the only one that uses them.
 ///
@@ -37,6 +41,9 @@ enum Command {
     /// The log of everything this signer did.
     #[command(subcommand)]
     Log(LogCommand),
+    /// A witness of logs, under other hands than the signer.
+    #[command(subcommand)]
+    Witness(WitnessCommand),
     /// The fencing token that keeps a deposed leader from signing.
     #[command(subcommand)]
     Fencing(FencingCommand),
@@ -65,6 +72,9 @@ struct Run {
     /// Address of /healthz and /readyz, plain HTTP.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8081")]
     health_listen: SocketAddr,
+    /// Address at which anyone may read the log over HTTPS; none: it is not served.
+    #[arg(long, value_name = "ADDR")]
+    log_listen: Option<SocketAddr>,
     /// Write log lines as JSON.
     #[arg(long)]
     log_json: bool,
@@ -138,6 +148,10 @@ enum LogCommand {
         #[arg(long, value_name = "KEY")]
         verifier_key: Option<String>,
     },
+    /// Ask witnesses to cosign the log's checkpoint; writes it with their signatures as log/checkpoint.cosigned.
+    ///
+    /// May run beside the signer, from a timer. Succeeds when at least one witness cosigned.
+    Cosign(Cosign),
 }
 
 #[derive(Debug, Subcommand)]
@@ -172,6 +186,9 @@ pub enum CliError {
     /// A verifier key that does not parse.
     #[error("--verifier-key: must be NAME+ID+KEY of an Ed25519 key, as in log.vkey")]
     VerifierKey,
+    /// A witness's command.
+    #[error(transparent)]
+    Witness(#[from] WitnessError),
     /// The process could not be confined.
     #[error(transparent)]
     Hardening(#[from] HardeningError),
@@ -198,11 +215,15 @@ pub fn main() -> Result<(), CliError> {
                 tls: options.tls_dir,
                 listen: options.listen,
                 health: options.health_listen,
+                log: options.log_listen,
             };
             let reach = Reach {
                 write: [settings.state.clone()].into_iter().chain(key_store.folders()).collect(),
                 read: [settings.tls.clone()].into_iter().chain(key_store.files()).collect(),
-                listen: vec![settings.listen.port(), settings.health.port()],
+                listen: [settings.listen.port(), settings.health.port()]
+                    .into_iter()
+                    .chain(settings.log.map(|address| address.port()))
+                    .collect(),
                 connect: key_store.ports(),
             };
             let landlock = files::confine(&reach)?.as_str();
@@ -232,6 +253,11 @@ pub fn main() -> Result<(), CliError> {
                 hex::encode(checkpoint.root)
             );
             Ok(())
+        }
+        Command::Log(LogCommand::Cosign(options)) => Ok(witness::cosign(&options)?),
+        Command::Witness(command) => {
+            log_to_stderr(false);
+            Ok(witness::witness(command)?)
         }
         Command::Fencing(FencingCommand::Reset { state_dir, kek }) => {
             log_to_stderr(false);

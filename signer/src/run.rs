@@ -4,9 +4,10 @@ use crate::authority_key::KeyStore;
 use crate::engine::{Engine, Parts};
 use crate::hardening::{HardeningError, calls};
 use crate::health;
+use crate::log_server;
 use crate::seal::Kek;
 use crate::service::Service;
-use crate::store::StoreError;
+use crate::store::{StoreError, log_dir};
 use crate::transport::accept;
 use keywright_ambient::{SystemClock, SystemEntropy};
 use keywright_signer_protocol::tls::{TlsError, TlsFolder};
@@ -44,6 +45,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Where health is served.
     pub health: SocketAddr,
+    /// Where the log is served over HTTPS, if anywhere.
+    pub log: Option<SocketAddr>,
 }
 
 /// Why the process ends with an error.
@@ -91,6 +94,10 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     };
     let health_listener = bind("health", settings.health, "--health-listen").await?;
     let listener = bind("gRPC", settings.listen, "--listen").await?;
+    let log_listener = match settings.log {
+        Some(address) => Some(bind("log", address, "--log-listen").await?),
+        None => None,
+    };
     let parts = Parts {
         state: settings.state.clone(),
         kek: settings.kek,
@@ -115,6 +122,9 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     });
     let routes = health::routes(Arc::clone(&engine));
     tokio::spawn(async move { axum::serve(health_listener, routes).await });
+    if let Some(listener) = log_listener {
+        tokio::spawn(log_server::serve(listener, folder.clone(), log_dir(&settings.state)));
+    }
     calls::confine(outward)?;
     tracing::info!(
         listen = %listener.local_addr()?,

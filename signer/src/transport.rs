@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
@@ -22,23 +22,33 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone, Copy)]
 pub struct PeerPin(pub Pin);
 
-/// A connection whose handshake is done.
+/// A connection whose handshake is done; it takes one of a limited number of places while it lasts.
 #[derive(Debug)]
-pub struct PeerStream {
+pub struct Connection<P> {
     tls: TlsStream<TcpStream>,
-    pin: Pin,
-    _place: tokio::sync::OwnedSemaphorePermit,
+    peer: P,
+    _place: OwnedSemaphorePermit,
+}
+
+/// A connection of a pinned peer.
+pub type PeerStream = Connection<Pin>;
+
+impl<P> Connection<P> {
+    /// A connection that holds this place.
+    pub fn new(tls: TlsStream<TcpStream>, peer: P, place: OwnedSemaphorePermit) -> Self {
+        Self { tls, peer, _place: place }
+    }
 }
 
 impl Connected for PeerStream {
     type ConnectInfo = PeerPin;
 
     fn connect_info(&self) -> PeerPin {
-        PeerPin(self.pin)
+        PeerPin(self.peer)
     }
 }
 
-impl AsyncRead for PeerStream {
+impl<P: Unpin> AsyncRead for Connection<P> {
     fn poll_read(
         mut self: Pinned<&mut Self>,
         cx: &mut Context<'_>,
@@ -48,7 +58,7 @@ impl AsyncRead for PeerStream {
     }
 }
 
-impl AsyncWrite for PeerStream {
+impl<P: Unpin> AsyncWrite for Connection<P> {
     fn poll_write(mut self: Pinned<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pinned::new(&mut self.tls).poll_write(cx, buf)
     }
@@ -97,7 +107,7 @@ pub fn accept(listener: TcpListener, folder: TlsFolder) -> mpsc::Receiver<io::Re
                 match tokio::time::timeout(HANDSHAKE, shake(tcp, &folder)).await {
                     Ok(Ok((tls, pin))) => {
                         // Fails only when the server is stopping.
-                        let _ = sender.send(Ok(PeerStream { tls, pin, _place: place })).await;
+                        let _ = sender.send(Ok(Connection::new(tls, pin, place))).await;
                     }
                     Ok(Err(error)) => tracing::info!(%from, %error, "a peer failed the handshake"),
                     Err(_) => tracing::info!(%from, "a peer was too slow with the handshake"),

@@ -36,6 +36,7 @@ struct World {
     operator: End,
     listen: SocketAddr,
     health: SocketAddr,
+    log: SocketAddr,
     process: Option<Child>,
 }
 
@@ -64,6 +65,7 @@ impl World {
             operator,
             listen: free_address(),
             health: free_address(),
+            log: free_address(),
             process: None,
         };
         assert!(Self::command(&["kek", "create", world.path("kek").to_str().unwrap()]).status.success());
@@ -85,6 +87,7 @@ impl World {
             command.arg(format!("--{option}")).arg(self.path(value));
         }
         command.args(["--listen", &self.listen.to_string(), "--health-listen", &self.health.to_string()]);
+        command.args(["--log-listen", &self.log.to_string()]);
         command
     }
 
@@ -291,6 +294,96 @@ async fn every_certificate_that_ever_left_has_its_entry_however_often_the_proces
     assert!(serials.is_subset(&logged), "{} left without an entry", serials.difference(&logged).count());
     let state = world.path("state");
     assert!(World::command(&["log", "fsck", "--state-dir", state.to_str().unwrap()]).status.success());
+}
+
+/// Reads a path of the log over HTTPS without a client certificate; status line and body.
+fn read_log(world: &World, path: &str) -> (String, Vec<u8>) {
+    use std::io::{Read as _, Write as _};
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(world.installation.pem.as_bytes()).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = ServerName::try_from("keywright-signer").unwrap();
+    let tls = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
+    let mut stream = rustls::StreamOwned::new(tls, TcpStream::connect(world.log).unwrap());
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: keywright-signer\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    let at = answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
+    let head = String::from_utf8_lossy(&answer[..at]).into_owned();
+    (head.lines().next().unwrap().to_owned(), answer[at + 4..].to_vec())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn anyone_may_read_the_log_and_nothing_else() {
+    let mut world = World::new();
+    world.start();
+    world.client("operator-tls").ensure_authority(root()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let folder = world.path("state/log");
+    let (status, note) = read_log(&world, "/checkpoint");
+    assert!(status.ends_with("200 OK"), "{status}");
+    assert_eq!(note, std::fs::read(folder.join("checkpoint")).unwrap());
+    let (_, tile) = read_log(&world, "/tile/entries/000.p/3");
+    assert_eq!(tile, std::fs::read(folder.join("tile/entries/000.p/3")).unwrap());
+    let (_, narrower) = read_log(&world, "/tile/0/000.p/2");
+    assert_eq!(narrower, std::fs::read(folder.join("tile/0/000.p/3")).unwrap()[..64]);
+    for path in
+        ["/ledger.redb", "/../ledger.redb", "/tile/../../ledger.redb", "/tile/0/000.p/4", "/tile/0/x", "/"]
+    {
+        let (status, _) = read_log(&world, path);
+        assert!(status.contains(" 404 ") || status.contains(" 400 "), "{path}: {status}");
+    }
+}
+
+/// A command of the binary that runs until it is dropped.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_witness_of_its_own_cosigns_the_running_log() {
+    let mut world = World::new();
+    world.start();
+    let key = world.path("witness.key");
+    let name = ["--name", "witness.example/w", "--key-file", key.to_str().unwrap()];
+    let made = World::command(&[&["witness", "key"][..], &name].concat());
+    let witness_key = String::from_utf8(made.stdout).unwrap().trim().to_owned();
+    let log_key = std::fs::read_to_string(world.path("state/log.vkey")).unwrap();
+    let address = free_address().to_string();
+    let memory = world.path("witness");
+    let serve = ["--state-dir", memory.to_str().unwrap(), "--log-key", log_key.trim(), "--listen", &address];
+    let process =
+        Command::new(BINARY).args(["witness", "serve"]).args(name).args(serve).stderr(Stdio::null()).spawn();
+    let _running = Running(process.unwrap());
+    let place = format!("{address}={witness_key}");
+    let state = world.path("state");
+    let ask = ["log", "cosign", "--state-dir", state.to_str().unwrap(), "--witness", &place];
+    for _ in 0..2 {
+        let mut cosigned = World::command(&ask);
+        for _ in 0..40 {
+            if cosigned.status.success() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            cosigned = World::command(&ask);
+        }
+        assert!(cosigned.status.success(), "{}", String::from_utf8_lossy(&cosigned.stderr));
+        world.client("operator-tls").ensure_authority(root()).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    let (status, note) = read_log(&world, "/checkpoint.cosigned");
+    assert!(status.ends_with("200 OK"), "{status}");
+    assert!(String::from_utf8(note).unwrap().contains("\u{2014} witness.example/w "));
 }
 
 fn fails_saying(world: &World, words: &[&str]) {

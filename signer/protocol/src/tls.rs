@@ -16,4 +16,4 @@ mod folder;
 mod verify;
 
 pub use folder::{Material, Peer, Peers, Pin, Role, SERVER_NAME, TlsError, TlsFolder};
-pub use verify::{client_config, server_config};
+pub use verify::{client_config, public_server_config, server_config};

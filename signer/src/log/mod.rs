@@ -10,10 +10,12 @@
 //! ```
 //! Sources: c2sp.org/tlog-tiles, c2sp.org/tlog-checkpoint, c2sp.org/signed-note, RFC 6962 section 2.1.
 
+pub mod consistency;
 pub mod disk;
 pub mod entry;
 pub mod fsck;
 pub mod merkle;
 pub mod note;
 pub mod publisher;
+pub mod serve;
 pub mod tile;

@@ -38,6 +38,21 @@ fn number(n: u64) -> String {
     text
 }
 
+/// The reverse of [`path`]: `None` for every text that `path` does not give.
+pub fn parse(text: &str) -> Option<(Row, u64, usize)> {
+    let (row, rest) = text.strip_prefix("tile/")?.split_once('/')?;
+    let row = if row == "entries" { Row::Entries } else { Row::Hashes(row.parse().ok()?) };
+    let (digits, width) = match rest.split_once(".p/") {
+        Some((digits, width)) => (digits, width.parse().ok().filter(|width| (1..FULL).contains(width))?),
+        None => (rest, FULL),
+    };
+    let n = digits.split('/').try_fold(0_u64, |n, group| {
+        let group: u64 = group.trim_start_matches('x').parse().ok()?;
+        n.checked_mul(1000)?.checked_add(group)
+    })?;
+    (path(row, n, width).to_str() == Some(text)).then_some((row, n, width))
+}
+
 /// A full tile that just came to be.
 #[derive(Debug, PartialEq, Eq)]
 pub struct FullTile {
@@ -132,6 +147,29 @@ mod tests {
             (Row::Entries, 1000, 17, "tile/entries/x001/000.p/17"),
         ] {
             assert_eq!(path(row, n, width), PathBuf::from(wanted));
+        }
+    }
+
+    #[test]
+    fn only_the_one_spelling_of_a_path_is_read() {
+        for (row, n, width) in
+            [(Row::Hashes(0), 0, 256), (Row::Hashes(2), 77_001, 9), (Row::Entries, 999, 255)]
+        {
+            assert_eq!(parse(path(row, n, width).to_str().unwrap()), Some((row, n, width)));
+        }
+        for bad in [
+            "tile/0/0",
+            "tile/00/000",
+            "tile/0/x000/001",
+            "tile/0/001/002",
+            "tile/0/../checkpoint",
+            "tile/entries/000.p/0",
+            "tile/entries/000.p/256",
+            "tile/0/+01",
+            "checkpoint",
+            "tile/0/000/",
+        ] {
+            assert_eq!(parse(bad), None, "{bad}");
         }
     }
 

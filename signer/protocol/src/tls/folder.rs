@@ -1,6 +1,6 @@
 //! Reading a TLS folder, again whenever its content changed.
 
-use super::verify::{client_config, server_config};
+use super::verify::{client_config, public_server_config, server_config};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
@@ -195,6 +195,7 @@ struct Current {
     digest: [u8; 32],
     server: Arc<ServerConfig>,
     client: Arc<ClientConfig>,
+    public: Arc<ServerConfig>,
     peers: Arc<Peers>,
 }
 
@@ -223,6 +224,11 @@ impl TlsFolder {
     /// The server configuration of the folder as it is now.
     pub fn server(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.fresh().server)
+    }
+
+    /// The server configuration towards everybody, without client certificates, of the folder as it is now.
+    pub fn public_server(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.fresh().public)
     }
 
     /// The client configuration of the folder as it is now.
@@ -270,6 +276,7 @@ fn load(files: &Files) -> Result<Current, TlsError> {
         digest: files.digest(),
         server: Arc::new(server_config(&material)?),
         client: Arc::new(client_config(&material)?),
+        public: Arc::new(public_server_config(&material)?),
         peers: Arc::clone(&material.peers),
     })
 }

@@ -38,6 +38,22 @@ pub fn server_config(material: &Material) -> Result<ServerConfig, TlsError> {
     Ok(config)
 }
 
+/// The server's side towards everybody: TLS 1.3, no client certificate, HTTP/1.1. For what is public anyway.
+///
+/// Errors: `Unfit` when the key is not the certificate's.
+pub fn public_server_config(material: &Material) -> Result<ServerConfig, TlsError> {
+    let unfit = |e: Error| TlsError::Unfit(e.to_string());
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&TLS13])
+        .map_err(unfit)?
+        .with_no_client_auth()
+        .with_single_cert(material.chain.clone(), material.key.clone_key())
+        .map_err(unfit)?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}
+
 /// The client's side: TLS 1.3, a server that chains to the root, carries the fixed name and is pinned as a signer.
 ///
 /// Errors: `Unfit` when the key is not the certificate's.
