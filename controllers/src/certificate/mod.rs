@@ -38,7 +38,7 @@ use std::time::Duration;
 const OBSTACLE: Duration = Duration::from_secs(30);
 /// What is waited for is watched; but a clock alone can bring it too: an authority that is valid only later.
 const WAITING: Duration = Duration::from_mins(10);
-/// How long to wait for the echo of an own write before looking all the same.
+/// How long to wait for the echo of an own write before asking whether it has come.
 const ECHO: Duration = Duration::from_secs(5);
 
 /// One look at one Certificate.
@@ -48,7 +48,7 @@ pub async fn reconcile(cert: Arc<Certificate>, ctx: Arc<Context>) -> Result<Acti
         ctx.forget(&uid);
         return Ok(Action::await_change());
     }
-    if ctx.writes.outrun(&uid, cert.resource_version().as_deref()) {
+    if ctx.writes.outrun(&uid, cert.resource_version().as_deref(), ctx.clock.monotonic()) {
         return Ok(Action::requeue(ECHO));
     }
     let now = ctx.clock.now();

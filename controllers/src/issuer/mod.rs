@@ -24,7 +24,7 @@ use std::time::Duration;
 
 /// How often the signer is asked whether it still holds an authority.
 const RECHECK: Duration = Duration::from_mins(10);
-/// How long to wait for the echo of an own write before looking all the same.
+/// How long to wait for the echo of an own write before asking whether it has come.
 const ECHO: Duration = Duration::from_secs(5);
 
 /// One look at one issuer.
@@ -35,7 +35,7 @@ pub async fn reconcile<I: AnyIssuer + Placed>(issuer: Arc<I>, ctx: Arc<Context>)
         ctx.forget(&uid);
         return Ok(Action::await_change());
     }
-    if ctx.writes.outrun(&uid, meta.resource_version.as_deref()) {
+    if ctx.writes.outrun(&uid, meta.resource_version.as_deref(), ctx.clock.monotonic()) {
         return Ok(Action::requeue(ECHO));
     }
     let now = ctx.clock.now();
