@@ -1,7 +1,7 @@
 //! Rules on the extensions of a to-be-signed certificate (RFC 5280 section 4.2).
 
 use super::Report;
-use crate::asn1::{BasicConstraints, TbsCertificate, decode_exact, is_canonical};
+use crate::asn1::{self, BasicConstraints, TbsCertificate, decode_exact};
 use crate::key::PublicKey;
 use crate::usage::KeyUsage;
 use const_oid::ObjectIdentifier;
@@ -303,7 +303,7 @@ fn lint_extended_key_usage(list: &[Extension], report: &mut Report) {
     let Some(extension) = find(list, oid::ID_CE_EXT_KEY_USAGE) else { return };
     let purposes = Vec::<ObjectIdentifier>::from_der(extension.extn_value.as_bytes()).unwrap_or_default();
     report.require(
-        !purposes.is_empty() && purposes.iter().copied().all(is_canonical),
+        !purposes.is_empty() && purposes.iter().copied().all(asn1::is_canonical),
         "extended-key-usage",
         "extKeyUsage",
         "is empty or malformed",
