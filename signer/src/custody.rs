@@ -133,14 +133,12 @@ pub fn open(spec: &KekSpec, state: &Path, entropy: &dyn Entropy) -> Result<Kek, 
     let Some(under) = under else {
         // A new state folder, or one whose start was cut off right after its envelope was written.
         let begun = envelopes.envelopes.iter().rev().find(|envelope| custodian.fits(&envelope.wrapped));
-        return match begun {
-            Some(envelope) => unwrapped(&custodian, envelope),
-            None => {
-                let kek = new_root(&custodian, state, envelopes, entropy)?;
-                tracing::info!(custodian = %spec, key = hex::encode(kek.id()), "root key made and wrapped");
-                Ok(kek)
-            }
-        };
+        if let Some(envelope) = begun {
+            return unwrapped(&custodian, envelope);
+        }
+        let kek = new_root(&custodian, state, envelopes, entropy)?;
+        tracing::info!(custodian = %spec, key = hex::encode(kek.id()), "root key made and wrapped");
+        return Ok(kek);
     };
     match envelopes.of(&under) {
         Some(envelope) if custodian.fits(&envelope.wrapped) => unwrapped(&custodian, envelope),

@@ -26,9 +26,9 @@ impl<'a> Keeper<'a> {
         match spec {
             KekSpec::File(path) => Self::File(path),
             KekSpec::Token(token, key) => {
-                Self::Custodian(Custodian::Token(Token::new(token.clone()), key.clone()))
+                Self::Custodian(Custodian::Token(Box::new(Token::new(token.clone())), key.clone()))
             }
-            KekSpec::Transit(spec) => Self::Custodian(Custodian::Transit(spec.clone())),
+            KekSpec::Transit(spec) => Self::Custodian(Custodian::Transit(Box::new(spec.clone()))),
             KekSpec::Passphrase(source) => Self::Custodian(Custodian::Passphrase(source.clone())),
         }
     }
@@ -38,9 +38,9 @@ impl<'a> Keeper<'a> {
 #[derive(Debug)]
 pub enum Custodian {
     /// An AES key of this label in a token.
-    Token(Token, String),
+    Token(Box<Token>, String),
     /// A transit key.
-    Transit(TransitSpec),
+    Transit(Box<TransitSpec>),
     /// A passphrase; for development only.
     Passphrase(SecretSource),
 }

@@ -90,7 +90,7 @@ impl<'a> Visit<'a> {
             match token::renew_self(&self.client, None).await {
                 Ok(lease) => tracing::info!(seconds = lease.lease_duration, "vault token renewed"),
                 Err(error) => {
-                    tracing::warn!(%error, left_seconds = about.ttl, "vault token could not be renewed")
+                    tracing::warn!(%error, left_seconds = about.ttl, "vault token could not be renewed");
                 }
             }
         } else if about.ttl > 0 {
@@ -138,6 +138,11 @@ fn refused(spec: &TransitSpec, operation: &str, error: &ClientError) -> CustodyE
             let mut rule = format!("{operation}: the server gave no answer: {other}");
             let mut cause = std::error::Error::source(other);
             while let Some(deeper) = cause {
+                if deeper.is::<serde_json::Error>() {
+                    let fix = "see that the address is that of a Vault or OpenBao server".to_owned();
+                    let rule = format!("{operation}: the answer is not one of this API: {deeper}");
+                    return fail(Kind::Unsupported, rule, fix);
+                }
                 rule.push_str(": ");
                 rule.push_str(&deeper.to_string());
                 cause = deeper.source();

@@ -1,5 +1,6 @@
 //! Tokens, against SoftHSM2: what is made there stays there, and what goes wrong is said and not made worse.
 #![allow(missing_docs, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "test code outside #[test] functions")]
 
 mod support;
 
@@ -205,7 +206,7 @@ fn threads_that_sign_while_the_token_goes_and_comes_end_with_right_signatures_or
                                 );
                             }
                             Err(error) => {
-                                assert!(matches!(error.kind, Kind::Unreachable | Kind::NotFound), "{error}")
+                                assert!(matches!(error.kind, Kind::Unreachable | Kind::NotFound), "{error}");
                             }
                         }
                     }
@@ -267,7 +268,8 @@ fn a_root_key_is_wrapped_by_a_key_that_stays_in_the_token() {
     with_soft_hsm("a_root_key_is_wrapped_by_a_key_that_stays_in_the_token", |hsm| {
         hsm.token("ca");
         hsm.token("other");
-        let custodian = |label: &str, key: &str| Custodian::Token(Token::new(hsm.spec(label)), key.into());
+        let custodian =
+            |label: &str, key: &str| Custodian::Token(Box::new(Token::new(hsm.spec(label))), key.into());
         let (right, elsewhere) = (custodian("ca", "kek"), custodian("other", "kek"));
         let root = RootKey::generate(&SystemEntropy).unwrap();
         let missing = right.wrap(&root, "aa", &SystemEntropy).unwrap_err();
