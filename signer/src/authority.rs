@@ -17,7 +17,7 @@ use keywright_pki::algorithm::KeyAlgorithm;
 use keywright_pki::certificate::Certificate;
 use keywright_pki::name::DistinguishedName;
 use prost::Message as _;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// Longest chain of authorities: more is a loop or a mistake.
@@ -221,6 +221,23 @@ impl Authority {
         })
     }
 
+    /// Whether this key may get a new certificate, which for a root it signs itself. Errors: it is disabled.
+    pub fn may_be_certified(&self) -> Result<(), Refusal> {
+        match self.state {
+            KeyState::Active | KeyState::Retiring => Ok(()),
+            KeyState::Disabled => {
+                let fix = "enable it with `keywright-signer key enable`, or make a new authority";
+                Err(Refusal::new(
+                    Reason::Forbidden,
+                    "requestKey",
+                    "the key of this authority is disabled",
+                    fix,
+                ))
+            }
+            KeyState::Destroyed => Err(destroyed("requestKey")),
+        }
+    }
+
     /// As stored.
     pub fn row(&self) -> &AuthorityRow {
         &self.row
@@ -278,34 +295,46 @@ impl Authority {
 
 /// All authorities of this signer.
 #[derive(Clone, Default)]
-pub struct Keyring(HashMap<Uid, Arc<Authority>>);
+pub struct Keyring {
+    open: HashMap<Uid, Arc<Authority>>,
+    /// Names of authorities whose keys were destroyed; never used again.
+    destroyed: HashSet<Uid>,
+}
 
 impl Keyring {
     /// Opens all stored authorities. Errors: the first that does not open.
     pub fn open(rows: Vec<(Uid, AuthorityRow)>, kek: &Kek, keys: &KeyStore) -> Result<Self, OpenError> {
+        let (gone, rows): (Vec<_>, Vec<_>) =
+            rows.into_iter().partition(|(_, row)| row.state == i32::from(KeyState::Destroyed));
         let open =
             rows.into_iter().map(|(uid, row)| Ok((uid, Arc::new(Authority::open(uid, row, kek, keys)?))));
-        Ok(Self(open.collect::<Result<_, OpenError>>()?))
+        let open = open.collect::<Result<_, OpenError>>()?;
+        Ok(Self { open, destroyed: gone.into_iter().map(|(uid, _)| uid).collect() })
+    }
+
+    /// Whether the key of this name was destroyed.
+    pub fn is_destroyed(&self, uid: &Uid) -> bool {
+        self.destroyed.contains(uid)
     }
 
     /// The authority of this name.
     pub fn get(&self, uid: &Uid) -> Option<&Arc<Authority>> {
-        self.0.get(uid)
+        self.open.get(uid)
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.open.len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.open.is_empty()
     }
 
     /// Takes in a new or changed authority.
     pub fn put(&mut self, authority: Arc<Authority>) {
-        self.0.insert(authority.uid, authority);
+        self.open.insert(authority.uid, authority);
     }
 
     /// The authority and those above it, the root last. Errors: `UnknownAuthority`.
@@ -313,7 +342,10 @@ impl Keyring {
         let mut line: Vec<Arc<Authority>> = Vec::new();
         let mut next = Some(uid);
         while let Some(uid) = next {
-            let Some(authority) = self.0.get(&uid).filter(|_| line.len() < MAX_DEPTH) else {
+            if self.is_destroyed(&uid) {
+                return Err(destroyed(field));
+            }
+            let Some(authority) = self.open.get(&uid).filter(|_| line.len() < MAX_DEPTH) else {
                 return Err(Refusal::new(
                     Reason::UnknownAuthority,
                     field,
@@ -326,6 +358,12 @@ impl Keyring {
         }
         Ok(line)
     }
+}
+
+/// The refusal of everything that needs a destroyed key.
+pub fn destroyed(field: &str) -> Refusal {
+    let fix = "name another authority; a destroyed one's name is never used again";
+    Refusal::new(Reason::Forbidden, field, "the key of this authority was destroyed", fix)
 }
 
 /// DER of the certificates of a line of authorities, the first given first. Precondition: each is certified.

@@ -1,17 +1,21 @@
 //! The command line: what can be asked of the binary, in words, and the few commands that need no running signer.
 
+mod keys;
 mod witness;
 
 use crate::authority_key::KeyStore;
 use crate::custody::{self, KeepError};
 use crate::hardening::HardeningError;
 use crate::hardening::files::{self, Reach};
+use crate::key_state::StateError;
 use crate::log::fsck::fsck;
 use crate::log::note::Verifier;
 use crate::path::Turn;
+use crate::rates::Rate;
 use crate::run::{RunError, Settings, run};
 use crate::store::{Store, StoreError, log_dir, read_verifier};
 use clap::{Args, Parser, Subcommand};
+use keys::KeyCommand;
 use keywright_ambient::{Clock as _, SystemClock, SystemEntropy};
 use keywright_custody::{CustodyError, KekSpec, KeyStoreSpec};
 use std::net::SocketAddr;
@@ -38,6 +42,9 @@ enum Command {
     /// The key-encryption key that seals all others at rest.
     #[command(subcommand)]
     Kek(KekCommand),
+    /// The states of keys, changed by hand with the signer stopped.
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// The log of everything this signer did.
     #[command(subcommand)]
     Log(LogCommand),
@@ -75,6 +82,12 @@ struct Run {
     /// Address at which anyone may read the log over HTTPS; none: it is not served.
     #[arg(long, value_name = "ADDR")]
     log_listen: Option<SocketAddr>,
+    /// Signatures that one caller may ask of one key per second; none: no limit.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    rate: Option<u32>,
+    /// How many it may ask at once after a pause; twice the rate when absent.
+    #[arg(long, value_name = "N", requires = "rate", value_parser = clap::value_parser!(u32).range(1..))]
+    burst: Option<u32>,
     /// Write log lines as JSON.
     #[arg(long)]
     log_json: bool,
@@ -186,6 +199,12 @@ pub enum CliError {
     /// A verifier key that does not parse.
     #[error("--verifier-key: must be NAME+ID+KEY of an Ed25519 key, as in log.vkey")]
     VerifierKey,
+    /// A key's state.
+    #[error(transparent)]
+    KeyState(#[from] StateError),
+    /// A name that is none.
+    #[error("{0:?}: must be a UUID in its RFC 4122 text form, as `key list` shows")]
+    Uid(String),
     /// A witness's command.
     #[error(transparent)]
     Witness(#[from] WitnessError),
@@ -216,6 +235,10 @@ pub fn main() -> Result<(), CliError> {
                 listen: options.listen,
                 health: options.health_listen,
                 log: options.log_listen,
+                rate: options.rate.map(|per_second| Rate {
+                    per_second,
+                    burst: options.burst.unwrap_or(per_second.saturating_mul(2)),
+                }),
             };
             let reach = Reach {
                 write: [settings.state.clone()].into_iter().chain(key_store.folders()).collect(),
@@ -255,6 +278,10 @@ pub fn main() -> Result<(), CliError> {
             Ok(())
         }
         Command::Log(LogCommand::Cosign(options)) => Ok(witness::cosign(&options)?),
+        Command::Key(command) => {
+            log_to_stderr(false);
+            keys::keys(command)
+        }
         Command::Witness(command) => {
             log_to_stderr(false);
             Ok(witness::witness(command)?)

@@ -174,7 +174,8 @@ impl Engine {
 
     /// Whether an authority of this name exists.
     pub fn knows(&self, uid: &Uid) -> bool {
-        self.shared.keyring().get(uid).is_some()
+        let keyring = self.shared.keyring();
+        keyring.get(uid).is_some() || keyring.is_destroyed(uid)
     }
 
     /// Makes a key for a new authority, where this signer makes them. Slow: not on a thread that serves others.

@@ -12,7 +12,7 @@
 use crate::authority::{Authority, Current};
 use crate::authority_key::AuthorityKey;
 use crate::ids::{RequestId, Uid};
-use crate::ledger::{Batch, Ledger, LedgerError, PlainRow, RequestRow, RequestState};
+use crate::ledger::{AuthorityRow, Batch, Ledger, LedgerError, PlainRow, RequestRow, RequestState};
 use crate::log::entry::{Entry, Kind, Value, commit};
 use crate::refusal::{Reason, Refusal};
 use keywright_pki::certificate::{Certificate, TbsDer, Template, TemplateError, assemble};
@@ -261,6 +261,11 @@ impl Turn {
     /// Raises (or by hand forgets) the highest fencing token.
     pub fn fence(&mut self, token: u64) {
         self.batch.fencing = Some(token);
+    }
+
+    /// Stores an authority whose state was changed by hand.
+    pub fn store_row(&mut self, uid: Uid, row: AuthorityRow) {
+        self.batch.authorities.push((uid, row));
     }
 
     /// Stores a new or tightened authority.

@@ -5,6 +5,7 @@ use crate::engine::{Engine, Parts};
 use crate::hardening::{HardeningError, calls};
 use crate::health;
 use crate::log_server;
+use crate::rates::Rate;
 use crate::seal::Kek;
 use crate::service::Service;
 use crate::store::{StoreError, log_dir};
@@ -45,6 +46,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Where health is served.
     pub health: SocketAddr,
+    /// How often one caller may ask for signatures of one key, if that is limited.
+    pub rate: Option<Rate>,
     /// Where the log is served over HTTPS, if anywhere.
     pub log: Option<SocketAddr>,
 }
@@ -135,7 +138,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
         "signer is ready"
     );
     let (stop, stopped) = tokio::sync::watch::channel(false);
-    let service = SignerServer::new(Service::new(Arc::clone(&engine), folder.clone()))
+    let service = SignerServer::new(Service::new(Arc::clone(&engine), folder.clone(), settings.rate))
         .max_decoding_message_size(MAX_REQUEST);
     let mut when = stopped.clone();
     let serving = Server::builder()

@@ -5,13 +5,16 @@
 use crate::engine::{Answer, Engine, Refused};
 use crate::ids::{RequestId, Uid};
 use crate::parse;
+use crate::rates::{Buckets, Rate, Verdict};
 use crate::refusal::{Reason, Refusal};
 use crate::transport::PeerPin;
+use keywright_ambient::{Clock as _, SystemClock};
 use keywright_signer_protocol::status_of;
 use keywright_signer_protocol::tls::{Role, TlsFolder};
 use keywright_signer_protocol::v1alpha1 as wire;
 use keywright_signer_protocol::v1alpha1::signer_server::Signer;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 use tonic::{Request, Response, Status};
 
 /// What can be asked.
@@ -52,12 +55,32 @@ impl Operation {
 pub struct Service {
     engine: Arc<Engine>,
     folder: TlsFolder,
+    buckets: Option<Arc<Mutex<Buckets>>>,
+    clock: SystemClock,
+    start: Instant,
 }
 
 impl Service {
-    /// Serves `engine` to the peers pinned in `folder`.
-    pub fn new(engine: Arc<Engine>, folder: TlsFolder) -> Self {
-        Self { engine, folder }
+    /// Serves `engine` to the peers pinned in `folder`, each within `rate` for each key.
+    pub fn new(engine: Arc<Engine>, folder: TlsFolder, rate: Option<Rate>) -> Self {
+        let buckets = rate.map(|rate| Arc::new(Mutex::new(Buckets::new(rate))));
+        Self { engine, folder, buckets, clock: SystemClock, start: SystemClock.monotonic() }
+    }
+
+    /// Counts a request against the caller's rate. Errors: it is over; whether that is worth an entry.
+    fn within_rate(&self, caller: &str, key: Uid) -> Result<(), (Refusal, bool)> {
+        let Some(buckets) = &self.buckets else { return Ok(()) };
+        let now = self.clock.monotonic().duration_since(self.start);
+        let verdict = buckets.lock().unwrap_or_else(PoisonError::into_inner).take(caller, key, now);
+        let refusal = || {
+            let rule = "this caller is over its rate for this key; nothing was signed";
+            Refusal::new(Reason::Unavailable, "authorityUid", rule, "try again a little later")
+        };
+        match verdict {
+            Verdict::Within => Ok(()),
+            Verdict::Over => Err((refusal(), true)),
+            Verdict::StillOver => Err((refusal(), false)),
+        }
     }
 
     /// The caller's name, if it may do this. Errors: the refusal, already logged.
@@ -98,6 +121,16 @@ impl Service {
         caller: String,
         operation: Operation,
     ) -> Result<wire::Issued, Refusal> {
+        if let Ok(key) = message.authority_uid.parse()
+            && let Err((refusal, is_first)) = self.within_rate(&caller, key)
+        {
+            let id = id_of(message.request_key.as_ref());
+            return Err(if is_first {
+                self.refused(refusal, caller, operation, id, Some(key)).await
+            } else {
+                refusal
+            });
+        }
         match parse::issue(message) {
             Ok(ask) => self.engine.issue(ask, caller).await.map(issued),
             Err(refusal) => {

@@ -4,11 +4,13 @@
 
 mod support;
 
+use keywright_ambient::SystemEntropy;
 use keywright_pki::algorithm::KeyAlgorithm;
-use keywright_signer::ledger::Found;
+use keywright_signer::key_state::{StateError, change};
+use keywright_signer::ledger::{Found, KeyState};
 use keywright_signer::refusal::Reason;
 use keywright_signer::seal::Kek;
-use keywright_signer::store::StoreError;
+use keywright_signer::store::{Store, StoreError};
 use redb::{Database, ReadableTable as _, TableDefinition};
 use std::fs;
 use std::path::Path;
@@ -144,6 +146,61 @@ async fn sealed_keys_can_neither_be_moved_nor_edited_nor_put_back() {
     edit_authorities(&earlier.path().join("ledger.redb"), |rows| looser.clone_from(rows));
     edit_authorities(&ledger, |rows| *rows = looser);
     assert!(matches!(bench.open(), Err(StoreError::Ledger(_))), "put back to looser constraints");
+}
+
+/// Changes a key's state as the command does, with the signer stopped.
+fn set_state(bench: &Bench, name: &str, to: KeyState) -> Result<(), StateError> {
+    let kek = Arc::new(Kek::read(&bench.dir.path().join("kek")).unwrap());
+    let (store, rows) = Store::open(&bench.state(), &kek, &SystemEntropy, 1_893_456_000)?;
+    change(store, rows, name.parse().unwrap(), to, 1_893_456_000)
+}
+
+#[tokio::test]
+async fn a_key_signs_only_in_the_states_that_allow_it_and_a_destroyed_one_never_comes_back() {
+    let (mut bench, _) = grown().await;
+    let renewal = |step| {
+        let mut renewal = root();
+        renewal.request_key = support::request_key(support::ROOT, step);
+        renewal
+    };
+    let second = |name: &str| {
+        let mut child = child();
+        child.request_key = support::request_key(name, 1);
+        child
+    };
+    set_state(&bench, support::ROOT, KeyState::Retiring).unwrap();
+    bench.open().unwrap();
+    assert_eq!(bench.ensure(&second(&uid(900))).await.unwrap_err().reason, Reason::Forbidden);
+    bench.issue(&leaf(&uid(901), &new_key(KeyAlgorithm::Ed25519))).await.unwrap();
+    bench.ensure(&renewal(2)).await.unwrap();
+    bench.close();
+    assert!(matches!(set_state(&bench, support::ROOT, KeyState::Destroyed), Err(StateError::Refused { .. })));
+    set_state(&bench, support::ROOT, KeyState::Disabled).unwrap();
+    bench.open().unwrap();
+    assert_eq!(
+        bench.issue(&leaf(&uid(902), &new_key(KeyAlgorithm::Ed25519))).await.unwrap_err().reason,
+        Reason::Forbidden
+    );
+    assert_eq!(bench.ensure(&renewal(3)).await.unwrap_err().reason, Reason::Forbidden);
+    bench.close();
+    set_state(&bench, support::ROOT, KeyState::Active).unwrap();
+    bench.open().unwrap();
+    bench.issue(&leaf(&uid(903), &new_key(KeyAlgorithm::Ed25519))).await.unwrap();
+    bench.close();
+    set_state(&bench, support::CHILD, KeyState::Disabled).unwrap();
+    set_state(&bench, support::CHILD, KeyState::Destroyed).unwrap();
+    assert!(matches!(set_state(&bench, support::CHILD, KeyState::Active), Err(StateError::Refused { .. })));
+    bench.open().unwrap();
+    assert_eq!(bench.ensure(&child()).await.unwrap_err().reason, Reason::Forbidden);
+    assert_eq!(
+        bench.issue(&leaf(&uid(904), &new_key(KeyAlgorithm::Ed25519))).await.unwrap_err().reason,
+        Reason::Forbidden
+    );
+    let size = usize::try_from(bench.engine().status().log_size).unwrap();
+    let entries = bench.published(size).await;
+    let events: Vec<_> =
+        entries.iter().filter(|entry| entry["kind"] == "key").map(|entry| entry["event"].clone()).collect();
+    assert_eq!(events[2..], ["retiring", "disabled", "active", "disabled", "destroyed"]);
 }
 
 #[tokio::test]

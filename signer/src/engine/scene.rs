@@ -1,7 +1,7 @@
 //! What one turn looks at, and the judgement of each request within it.
 
 use super::{Answer, Refused, Reply};
-use crate::authority::{Authority, Birth, Keyring, certificates_of};
+use crate::authority::{Authority, Birth, Keyring, certificates_of, destroyed};
 use crate::authority_key::AuthorityKey;
 use crate::constraints::KeyConstraints;
 use crate::history::{Ask, Past, judge as judge_history};
@@ -186,6 +186,9 @@ impl Scene<'_> {
             None => Vec::new(),
             Some(parent) => self.keyring.line("parentUid", parent)?,
         };
+        if self.keyring.is_destroyed(&ask.id.uid) {
+            return Err(destroyed("requestKey"));
+        }
         let known = self.keyring.get(&ask.id.uid).map(Arc::clone);
         let (authority, event) = match &known {
             Some(authority) => {
@@ -242,6 +245,7 @@ impl Scene<'_> {
         let course = if let Past::Again(row) = past {
             Course::Answer(again(row, ask.id, parents))
         } else {
+            authority.may_be_certified()?;
             let template = judge::authority(
                 &ask,
                 &authority.constraints,
