@@ -30,6 +30,8 @@ pub struct World {
     pub found: Found,
     /// `status.revision`; 0 if there is none.
     pub revision: u64,
+    /// `status.serialNumber` and `status.logIndex`: what was published under that revision.
+    pub published: Option<(String, u64)>,
 }
 
 /// Another Certificate that names the same Secret.
@@ -86,6 +88,8 @@ pub enum Because {
     Damaged,
     /// It is not what the spec and the issuer describe now.
     Changed,
+    /// It is not the one that was published last under its number.
+    Displaced,
     /// It is due.
     Due,
     /// A person asked.
@@ -271,10 +275,22 @@ fn needed(
     if !content_fits(cert, held) || changed(held) {
         return Some(Because::Changed);
     }
+    if displaced(world, leaf) {
+        return Some(Because::Displaced);
+    }
     if cert.renew_request.as_deref().is_some_and(|request| held.mark(mark::RENEWED_FOR) != Some(request)) {
         return Some(Because::Requested);
     }
     (world.now >= leaf.renewal && can_extend(world, leaf)).then_some(Because::Due)
+}
+
+/// A leader that was paused while it wrote the Secret can finish that write after the next one has published its own
+/// answer to the same request. What lies there then is the certificate that the signer recorded as superseded: another
+/// serial, signed earlier. A status that somebody edited differs in one of the two only.
+fn displaced(world: &World, leaf: &LeafFacts) -> bool {
+    let other = world.published.as_ref().filter(|(serial, _)| *serial != leaf.serial);
+    leaf.revision == world.revision
+        && other.is_some_and(|(_, index)| leaf.log_index.is_some_and(|i| i < *index))
 }
 
 /// A certificate that already lives as long as its authority gains nothing from a new one before the authority is

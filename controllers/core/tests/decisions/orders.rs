@@ -27,6 +27,14 @@ fn a_certificate_is_asked_for_when_it_is_missing_damaged_changed_due_or_requeste
             },
             "Sign Missing step 2 keep false over 41",
         ),
+        (
+            "what a leader of before wrote late",
+            |s| {
+                let status = s.cert.status.as_mut().unwrap();
+                (status.serial_number, status.log_index) = (Some("0a".into()), Some(9));
+            },
+            "Sign Displaced step 2 keep false over 41",
+        ),
         ("garbage in tls.crt", |s| s.put("tls.crt", b"x"), "Sign Damaged step 2 keep false over 41"),
         ("garbage in tls.key", |s| s.put("tls.key", b"x"), "Sign Damaged step 2 keep false over 41"),
         (

@@ -180,6 +180,9 @@ impl Scene {
             rivals: self.rivals.clone(),
             found: read(self.secret.clone(), MANAGER),
             revision: self.revision,
+            published: self.cert.status.as_ref().and_then(|status| {
+                Some((status.serial_number.clone()?, u64::try_from(status.log_index?).ok()?))
+            }),
         };
         decide(&valid(&self.cert), &world)
     }
