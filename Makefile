@@ -1,7 +1,7 @@
 # Everything a person or a machine calls. `make help` lists it.
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup build up demo down clean-demo test generate
+.PHONY: help setup build up demo down clean-demo test perturb perturb-short generate
 
 dev := $(or $(CARGO_TARGET_DIR),target)/release/keywright-dev
 
@@ -28,6 +28,12 @@ clean-demo: down ## stop all and remove its data
 
 test: ## everything: formatting, clippy, dependencies, generated files, unit tests, tests on a real control plane
 	@hack/test.sh
+
+perturb: build ## break the operator on purpose, everything that is known to break operators (long)
+	@$(dir $(dev))keywright-perturb all
+
+perturb-short: build ## the same in two minutes; part of make test
+	@$(dir $(dev))keywright-perturb short
 
 generate: ## CRD YAML and API reference from the Rust types
 	@cargo run --locked -p keywright-crds --bin crdgen

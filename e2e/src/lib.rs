@@ -22,6 +22,7 @@ pub mod guarded;
 mod install;
 pub mod keys;
 mod launcher;
+pub mod perturb;
 pub mod ports;
 mod process;
 mod programs;
