@@ -333,3 +333,89 @@ async fn a_log_that_cannot_be_written_stops_signing_until_it_can() {
     }
     panic!("it never signed again");
 }
+
+/// A small file system of its own, gone with the value.
+struct SmallDisk(std::path::PathBuf);
+
+impl SmallDisk {
+    /// `None` where this user may not mount.
+    fn mount(at: &Path) -> Option<Self> {
+        fs::create_dir_all(at).unwrap();
+        let mut mount = std::process::Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", "size=24m", "tmpfs"]).arg(at).stderr(std::process::Stdio::null());
+        mount.status().ok().filter(std::process::ExitStatus::success).map(|_| Self(at.to_owned()))
+    }
+
+    fn remount(&self, option: &str) {
+        let mut mount = std::process::Command::new("mount");
+        mount.args(["-o", &format!("remount,{option}")]).arg(&self.0);
+        assert!(mount.status().unwrap().success());
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+/// Asks until a request is answered, which it has to be within some seconds of trouble.
+async fn signs_again(bench: &Bench, n: usize) {
+    for _ in 0..100 {
+        if bench.issue(&leaf(&uid(n), &new_key(KeyAlgorithm::Ed25519))).await.is_ok() {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    panic!("it never signed again");
+}
+
+#[tokio::test]
+async fn nothing_is_signed_on_a_full_or_read_only_disk_and_signing_goes_on_afterwards() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(disk) = SmallDisk::mount(&dir.path().join("state")) else {
+        println!("skipped: this user may not mount a small disk");
+        return;
+    };
+    Kek::create(&dir.path().join("kek"), &SystemEntropy).unwrap();
+    let mut bench = Bench { dir, clock: support::FixedClock::at(support::NOW), engine: None };
+    bench.open().unwrap();
+    bench.ensure(&root()).await.unwrap();
+    bench.ensure(&child()).await.unwrap();
+    let filler = bench.state().join("filler");
+    let refused = |n: usize| {
+        let bench = &bench;
+        async move {
+            for attempt in 0..200 {
+                match bench.issue(&leaf(&uid(n + attempt), &new_key(KeyAlgorithm::Ed25519))).await {
+                    Ok(_) => {}
+                    Err(refusal) => return refusal.reason,
+                }
+            }
+            panic!("it went on signing");
+        }
+    };
+    let mut block = 1 << 20;
+    let mut file = fs::File::create(&filler).unwrap();
+    while block > 0 {
+        if std::io::Write::write_all(&mut file, &vec![7; block]).is_err() {
+            block /= 2;
+        }
+    }
+    assert_eq!(refused(1000).await, Reason::Unavailable, "full");
+    assert!(!bench.engine().status().ready);
+    drop(file);
+    fs::remove_file(&filler).unwrap();
+    signs_again(&bench, 1).await;
+    // A disk can only be made read-only while nothing is open for writing: the engine is stopped for that moment.
+    bench.close();
+    disk.remount("ro");
+    assert!(bench.open().is_err(), "a read-only volume");
+    disk.remount("rw");
+    bench.open().unwrap();
+    signs_again(&bench, 2).await;
+    let size = usize::try_from(bench.engine().status().log_size).unwrap();
+    bench.published(size).await;
+    bench.close();
+    drop(disk);
+}
