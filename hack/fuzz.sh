@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Runs the fuzz targets of fuzz/ over their seeds. Ends with the input and the call that shows it again when one breaks.
 #
-#   hack/fuzz.sh smoke            a few thousand runs of each target, on the pinned toolchain; part of make test
-#   hack/fuzz.sh SECONDS [NAME]   so long for each target (or for NAME); with sanitizers and coverage where cargo-fuzz and a
-#                                 nightly toolchain are at hand, else without
+#   hack/fuzz.sh smoke              a few thousand runs of each target, changes of its seeds; part of make test
+#   hack/fuzz.sh SECONDS [TARGET]   so long for each target, or for one, guided by coverage; with sanitizers where
+#                                   cargo-fuzz and a nightly toolchain are at hand, else on the pinned toolchain without
 #
 # Found inputs go to .keywright/fuzz/TARGET; a mistake's input is kept in fuzz/seeds/TARGET when it is mended.
 set -euo pipefail
@@ -34,31 +34,28 @@ run() {
 }
 
 if [ "$what" = smoke ]; then
-  # Not instrumented, so nothing new would be noticed: the seeds are kept and mutated, and what was found before is left out.
-  found=$(mktemp -d)
-  trap 'rm -rf "$logs"; [ -z "$(find "$found" -name "broken-*")" ] && rm -rf "$found"' EXIT
-  cargo build --quiet --locked -p keywright-fuzz --bins
-  folder=${CARGO_TARGET_DIR:-target}/debug
-  for target in $(targets); do
-    run "$target" "$folder/fuzz-$target" -runs=3000 -max_total_time=4 -keep_seed=1 -seed=1 -len_control=0
-  done
+  cargo run --quiet --locked -p keywright-fuzz --bin smoke -- 20000 "$found"
   exit
 fi
 
 case $what in *[!0-9]* | '') echo "usage: hack/fuzz.sh smoke | SECONDS [TARGET]" >&2; exit 2 ;; esac
+triple=$(rustc -vV | sed -nE 's/^host: //p')
+mapfile -t bins < <(targets | sed 's/^/fuzz-/')
+echo "building ${#bins[@]} targets; the first time takes minutes"
 if command -v cargo-fuzz >/dev/null && cargo +nightly --version >/dev/null 2>&1; then
-  triple=$(rustc -vV | sed -nE 's/^host: //p')
-  for target in $(targets); do
-    cargo +nightly fuzz build --fuzz-dir fuzz "fuzz-$target" >"$logs/build" 2>&1 || { tail -40 "$logs/build" >&2; exit 1; }
-  done
-  folder=${CARGO_TARGET_DIR:-target}/$triple/release
-  options=()
+  folder=${CARGO_TARGET_DIR:-target}/fuzz
+  # One target or all: it takes no list.
+  cargo +nightly fuzz build --fuzz-dir fuzz --target-dir "$folder" ${only:+"fuzz-$only"} >"$logs/build" 2>&1 ||
+    { tail -40 "$logs/build" >&2; exit 1; }
 else
-  echo "without sanitizers and coverage: they need cargo-fuzz and a nightly toolchain"
-  cargo build --quiet --locked --release -p keywright-fuzz --bins
-  folder=${CARGO_TARGET_DIR:-target}/release
-  options=(-keep_seed=1)
+  echo "without sanitizers: they need cargo-fuzz and a nightly toolchain"
+  folder=${CARGO_TARGET_DIR:-target}/fuzz-stable
+  # Coverage as cargo-fuzz asks for it; --target keeps it out of build scripts.
+  RUSTFLAGS="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+-Cllvm-args=-sanitizer-coverage-trace-compares -Cdebug-assertions -Ccodegen-units=1" \
+    cargo build --quiet --locked --release --target "$triple" --target-dir "$folder" -p keywright-fuzz "${bins[@]/#/--bin=}"
 fi
 for target in $(targets); do
-  run "$target" "$folder/fuzz-$target" -max_total_time="$what" "${options[@]}"
+  run "$target" "$folder/$triple/release/fuzz-$target" -max_total_time="$what"
 done
