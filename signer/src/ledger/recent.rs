@@ -33,11 +33,10 @@ pub(super) struct Recent(Arc<RwLock<Generations>>);
 impl Recent {
     pub(super) fn add(&self, mut turn: TurnRow, bytes: usize) -> Result<(), LedgerError> {
         let mut generations = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        for request in &turn.requests {
-            generations.young.requests.insert(key_of(&request.key)?, request.row.clone());
+        // A request's intermediate states need not be kept: the map has the last one of all turns.
+        for request in std::mem::take(&mut turn.requests) {
+            generations.young.requests.insert(key_of(&request.key)?, request.row);
         }
-        // A request's intermediate states need not be kept twice: the map has the last one of all turns.
-        turn.requests.clear();
         generations.young.turns.push(turn);
         generations.young.bytes += bytes;
         Ok(())
