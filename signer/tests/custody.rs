@@ -5,6 +5,8 @@
 #[path = "../custody/tests/support/mod.rs"]
 mod hsm;
 mod support;
+#[path = "../custody/tests/support/vault.rs"]
+mod vault;
 
 use hsm::{SoftHsm, private, with_soft_hsm};
 use keywright_ambient::{Clock, SystemEntropy};
@@ -297,6 +299,53 @@ fn a_rewrap_that_is_killed_at_any_moment_leaves_one_key_in_force_and_goes_on() {
     assert!(before > 0, "no kill came before the commit ({before} {after})");
     let engine = engine(&state, from, KeyStore::Memory).unwrap();
     assert_eq!(engine.status().authorities, 10);
+}
+
+#[test]
+fn the_binary_goes_over_to_a_transit_key_and_does_not_start_while_the_server_is_sealed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (state, file) = (state_of(dir.path()), file_kek(dir.path(), "kek"));
+    let first = engine(&state, &file, KeyStore::Memory).unwrap();
+    ensure(&first, &root()).unwrap();
+    drop(first);
+    let server = vault::FakeVault::start_tls();
+    private(&dir.path().join("token"), vault::TOKEN);
+    private(&dir.path().join("ca.pem"), server.ca.as_deref().unwrap());
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    let port = server.address.port();
+    let place =
+        format!("vault:https://localhost:{port};key=kw;token-file={};ca-file={}", at("token"), at("ca.pem"));
+    let (state, kek) = (state.display().to_string(), format!("file:{}", at("kek")));
+    // As much locked memory as most systems allow by default.
+    let call = |arguments: &[&str]| {
+        let mut command = Command::new("prlimit");
+        let ended = command.arg("--memlock=8388608").arg(BINARY).args(arguments).output().unwrap();
+        let text = [ended.stdout, ended.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        (ended.status.success(), text.concat())
+    };
+    let works = |arguments: &[&str]| {
+        let (success, said) = call(arguments);
+        assert!(success, "{arguments:?}: {said}");
+        said
+    };
+    works(&["kek", "create", &place]);
+    let rewrap = |from: &str, to: &str| {
+        works(&["kek", "rewrap", "--state-dir", &state, "--from", from, "--to", to]);
+    };
+    rewrap(&kek, &place);
+    assert!(
+        works(&["kek", "status", "--state-dir", &state]).contains("transit key transit/kw (v1), in force")
+    );
+    server.mood().keys.insert("kw".into(), 2);
+    rewrap(&place, &place);
+    assert!(
+        works(&["kek", "status", "--state-dir", &state]).contains("transit key transit/kw (v2), in force")
+    );
+    works(&["fencing", "reset", "--state-dir", &state, "--kek", &place]);
+    server.mood().sealed = true;
+    let (success, said) = call(&["fencing", "reset", "--state-dir", &state, "--kek", &place]);
+    assert!(!success && said.contains("Vault is sealed") && said.contains("trying again can help"), "{said}");
+    assert!(!said.contains(vault::TOKEN), "{said}");
 }
 
 fn state_of(dir: &Path) -> PathBuf {

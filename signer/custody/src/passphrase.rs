@@ -11,7 +11,8 @@ use crate::secret::SecretSource;
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use keywright_ambient::Entropy;
-use zeroize::{Zeroize as _, Zeroizing};
+use keywright_secmem::{Full, GuardedBytes, wiping_stack};
+use zeroize::Zeroize as _;
 
 /// Memory that a new envelope costs to open, in KiB.
 const MEMORY_KIB: u32 = 64 * 1024;
@@ -32,12 +33,13 @@ fn derive(secret: &[u8], salt: &[u8], memory: u32, passes: u32) -> Result<LessSa
     let unfit = |_| failed("passphrase", "the parameters of Argon2id do not fit");
     let params = Params::new(memory, passes, 1, Some(ROOT_LEN)).map_err(unfit)?;
     let mut blocks = vec![Block::default(); params.block_count()];
-    let mut key = Box::new(Zeroizing::new([0; ROOT_LEN]));
+    let full = |full: Full| failed("passphrase", &full.to_string());
+    let mut key = GuardedBytes::zeroed(ROOT_LEN).map_err(full)?;
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-    let result = argon2.hash_password_into_with_memory(secret, salt, key.as_mut_slice(), &mut blocks);
+    let result = wiping_stack(|| argon2.hash_password_into_with_memory(secret, salt, &mut key, &mut blocks));
     blocks.iter_mut().for_each(Block::zeroize);
     result.map_err(unfit)?;
-    let key = UnboundKey::new(&AES_256_GCM, key.as_slice());
+    let key = UnboundKey::new(&AES_256_GCM, &key);
     key.map(LessSafeKey::new).map_err(|_| failed("passphrase", "the library takes no key"))
 }
 
@@ -55,7 +57,8 @@ pub(crate) fn wrap(
         .and_then(|()| entropy.fill(&mut nonce))
         .map_err(|error| failed("passphrase", &error.to_string()))?;
     let key = derive(secret.as_bytes(), &salt, MEMORY_KIB, PASSES)?;
-    let mut body = Zeroizing::new(root.as_bytes().to_vec());
+    let full = |full: Full| failed("passphrase", &full.to_string());
+    let mut body = GuardedBytes::copy_of(root.as_bytes()).map_err(full)?;
     let tag = key
         .seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), Aad::from(AAD), &mut body)
         .map_err(|_| failed("passphrase", "the library could not encrypt"))?;
@@ -94,14 +97,13 @@ pub(crate) fn unwrap(
         return Err(wrong("kek.json was edited: its sealed key is too short"));
     };
     let key = derive(secret.as_bytes(), &salt, memory, passes)?;
-    let mut body = Zeroizing::new(body.to_vec());
+    let full = |full: Full| failed("passphrase", &full.to_string());
+    let mut body = GuardedBytes::copy_of(body).map_err(full)?;
     let nonce = Nonce::assume_unique_for_key(*nonce);
     let plain = key
         .open_in_place(nonce, Aad::from(AAD), &mut body)
         .map_err(|_| wrong("does not open the root key: another passphrase, or kek.json was edited"))?;
-    let root = RootKey::from_slice(plain);
-    plain.zeroize();
-    root.ok_or_else(|| wrong("what it opens is no root key"))
+    RootKey::from_slice(plain).ok_or_else(|| wrong("what it opens is no root key"))
 }
 
 #[cfg(test)]
@@ -141,7 +143,7 @@ mod tests {
 
     #[test]
     fn the_derivation_is_argon2id_as_others_compute_it() {
-        // Made with the reference implementation's command: argon2 somesaltsomesalt -id -t 2 -k 256 -p 1 -l 32
+        // A vector of the reference implementation's own tests (src/test.c): Argon2id 0x13, t=2, m=2^8, p=1.
         let mut key = [0; 32];
         let params = Params::new(256, 2, 1, Some(32)).unwrap();
         Argon2::new(Algorithm::Argon2id, Version::V0x13, params)

@@ -3,8 +3,8 @@
 //! The server encrypts and decrypts; its key never comes here. It is asked at start and at a rotation only, so that a
 //! server that is down stops neither a running signer nor its signatures. A renewable token is renewed on each visit.
 //!
-//! The client is the crate vaultrs over rustls with aws-lc. It keeps the token and the answer in plain buffers for as
-//! long as one visit lasts; this module wipes what it can reach.
+//! The client is the crate vaultrs over rustls with aws-lc. It copies the token and the answer into buffers of its own,
+//! which are in guarded memory: a visit has a thread of its own, all of whose allocations are.
 
 use crate::envelope::Wrapped;
 use crate::error::{CustodyError, Kind};
@@ -12,6 +12,7 @@ use crate::root::RootKey;
 use crate::spec::TransitSpec;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use keywright_secmem::on_keys;
 use rustls::crypto::aws_lc_rs;
 use std::future::Future;
 use vaultrs::client::{VaultClient, VaultClientSettingsBuilder};
@@ -40,12 +41,15 @@ fn finish<T: Send>(
     let broken =
         |why: String| CustodyError::new(Kind::System, spec.address.as_str(), why, "see the signer's log");
     std::thread::scope(|scope| {
+        // The libraries in between copy the token and the answer: whatever they allocate here is guarded.
         let talking = scope.spawn(|| {
-            tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .map_err(|error| broken(error.to_string()))?
-                .block_on(talk)
+            on_keys(|| {
+                tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build()
+                    .map_err(|error| broken(error.to_string()))?
+                    .block_on(talk)
+            })
         });
         talking.join().unwrap_or_else(|_| Err(broken("the client ended by a panic".into())))
     })

@@ -8,7 +8,7 @@
 //!
 //! | `kind` | written | besides `at`, `kind`, `v` |
 //! |---|---|---|
-//! | `key` | when a key is made or tightened, or its state is changed by hand | `authority`, `event` (`created`, `tightened`, `active`, `retiring`, `disabled`, `destroyed`), `caller`; with the first two `algorithm`, `purpose`, `spki`, `constraints`, `custody`; with the others `from` |
+//! | `key` | when a key is made or tightened, when everything is re-wrapped under another key-encryption key (`event` `rewrapped`, `from`, `to`, `custody`, `keys`), or its state is changed by hand | `authority`, `event` (`created`, `tightened`, `active`, `retiring`, `disabled`, `destroyed`), `caller`; with the first two `algorithm`, `purpose`, `spki`, `constraints`, `custody`; with the others `from` |
 //! | `intent` | durably before a signature is made | `authority`, `uid`, `step`, `caller`, `fencing`, `serial`, `spki`, `notBefore`, `notAfter`, `usages`, `isCa`, `tbs`, `names` |
 //! | `superseded` | before a second certificate of one request | `uid`, `step`, `serial`, `why` |
 //! | `signature` | when the certificate exists, before it leaves | `intent` (index), `serial`, `certificate` |

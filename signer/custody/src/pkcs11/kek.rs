@@ -10,6 +10,7 @@ use cryptoki::mechanism::aead::GcmParams;
 use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle};
 use cryptoki::session::Session;
 use keywright_ambient::Entropy;
+use keywright_secmem::on_keys;
 use zeroize::Zeroizing;
 
 const NONCE_LEN: usize = 12;
@@ -112,7 +113,7 @@ pub(crate) fn unwrap(token: &Token, label: &str, nonce: &str, sealed: &str) -> R
         let key = find(token, session, label)?;
         let mut iv = nonce;
         let parameters = GcmParams::new(&mut iv, AAD, TAG_BITS.into())?;
-        let plain = match session.decrypt(&Mechanism::AesGcm(parameters), key, &sealed) {
+        let plain = match on_keys(|| session.decrypt(&Mechanism::AesGcm(parameters), key, &sealed)) {
             Ok(plain) => Zeroizing::new(plain),
             Err(Error::Pkcs11(
                 RvError::EncryptedDataInvalid
