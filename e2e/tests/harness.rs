@@ -147,7 +147,8 @@ async fn a_panicking_test_leaves_no_process() {
 fn a_folder_of_ready_binaries_is_checked_before_it_is_used() {
     let folder = tempfile::tempdir().unwrap();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("controlplane/build.sh");
-    let ask = || Command::new(&script).arg("--where").env("KEYWRIGHT_KUBE_ASSETS", folder.path()).output().unwrap();
+    let ask =
+        || Command::new(&script).arg("--where").env("KEYWRIGHT_KUBE_ASSETS", folder.path()).output().unwrap();
     let mut missing = vec!["etcd", "kube-apiserver", "kube-controller-manager", "kubectl"];
     while let Some(name) = missing.first() {
         let answer = ask();
