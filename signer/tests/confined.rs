@@ -111,20 +111,23 @@ async fn a_confined_signer_signs_with_a_token_restarts_and_finds_it_when_it_come
         let running = world.start();
         let mut client = ready(&world).await;
         let authority = client.ensure_authority(root()).await;
-        assert_eq!(authority.expect(&world.said()).into_inner().created, start == 0);
+        assert_eq!(
+            authority.unwrap_or_else(|status| panic!("{status}: {}", world.said())).into_inner().created,
+            start == 0
+        );
         for n in 0..4 {
             let request = wire::IssueRequest {
                 authority_uid: support::ROOT.into(),
                 ..leaf(&uid(start * 10 + n), &new_key(KeyAlgorithm::EcdsaP256))
             };
-            client.issue(request).await.expect(&world.said());
+            client.issue(request).await.unwrap_or_else(|status| panic!("{status}: {}", world.said()));
         }
         let child = wire::EnsureAuthorityRequest {
             request_key: support::request_key(&uid(100 + start), 1),
             key_algorithm: wire::KeyAlgorithm::EcdsaP384.into(),
             ..support::child()
         };
-        client.ensure_authority(child).await.expect(&world.said());
+        client.ensure_authority(child).await.unwrap_or_else(|status| panic!("{status}: {}", world.said()));
         let refused = wire::EnsureAuthorityRequest {
             request_key: support::request_key(&uid(200 + start), 1),
             key_algorithm: wire::KeyAlgorithm::MlDsa65.into(),
@@ -140,7 +143,7 @@ async fn a_confined_signer_signs_with_a_token_restarts_and_finds_it_when_it_come
         let refused = refusal_of(&client.issue(after(0)).await.unwrap_err()).unwrap();
         assert_eq!(refused.reason(), Reason::Unavailable, "{refused:?}");
         hsm.plug();
-        client.issue(after(0)).await.expect(&world.said());
+        client.issue(after(0)).await.unwrap_or_else(|status| panic!("{status}: {}", world.said()));
         drop(running);
     }
     let said = world.said();

@@ -85,6 +85,9 @@ fn a_renewable_token_is_renewed_on_each_visit_and_no_other() {
     assert_eq!(world.vault.mood().renewed, 2);
 }
 
+/// Name, the server's mood, and the kind and words of the error.
+type Case<'a> = (&'a str, &'a dyn Fn(&mut Mood), Kind, &'a str);
+
 #[test]
 fn what_the_server_refuses_is_told_with_rule_fix_and_whether_trying_again_helps() {
     let world = World::new();
@@ -109,7 +112,6 @@ fn what_the_server_refuses_is_told_with_rule_fix_and_whether_trying_again_helps(
         let body = body.to_owned();
         move |mood: &mut Mood| mood.broken = Some((status, body.clone()))
     };
-    type Case<'a> = (&'a str, &'a dyn Fn(&mut Mood), Kind, &'a str);
     let cases: [Case<'_>; 8] = [
         ("sealed", &|mood| mood.sealed = true, Kind::Unreachable, "Vault is sealed"),
         ("other namespace", &|mood| mood.namespace = Some("team".into()), Kind::Refused, "permission denied"),
