@@ -38,7 +38,9 @@ pub fn tile(bytes: &[u8]) {
         let own: Vec<&[u8]> = split_bundle(body).take(read.len()).collect();
         assert_eq!(own, read, "both readers split a bundle alike");
         let mut written = Vec::new();
-        read.iter().for_each(|entry| join_bundle(&mut written, entry));
+        for entry in read {
+            join_bundle(&mut written, entry);
+        }
         assert!(body.starts_with(&written), "what was read is written the same");
     }
     let hashes = Tile { row: Row::Hashes(0), ..entries }.hashes(body);

@@ -4,6 +4,7 @@
 //! may take twelve times as long: linear work stays far below, quadratic work takes sixteen times and more.
 
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+#![allow(clippy::disallowed_methods, reason = "what is measured here is the machine's own time")]
 
 use keywright_pki::certificate::Certificate;
 use keywright_pki::constraints::{NameConstraints, Subtrees};
@@ -15,6 +16,9 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 const NONE: [&str; 0] = [];
+
+/// Text of about so many bytes, from a block.
+type Shape = fn(&str, usize) -> String;
 
 /// The fastest of some runs: others share the machine.
 fn fastest(work: &dyn Fn()) -> Duration {
@@ -42,7 +46,7 @@ fn hosts(count: usize) -> Vec<String> {
 #[test]
 fn pem_is_read_in_proportion_to_its_length() {
     let block = "-----BEGIN CERTIFICATE-----\nAQID\n-----END CERTIFICATE-----\n";
-    let shapes: [(&str, fn(&str, usize) -> String); 6] = [
+    let shapes: [(&str, Shape); 6] = [
         ("many blocks", |block, size| block.repeat(size / block.len())),
         ("one block", |_, size| {
             format!("-----BEGIN CERTIFICATE-----\n{}-----END CERTIFICATE-----\n", "AAAA\n".repeat(size / 5))

@@ -267,7 +267,9 @@ fn log() {
     put("note", "cosigned", &[verifier.as_bytes(), b"\n", &checkpoint, cosigned.as_bytes()].concat());
 
     let mut bundle = Vec::new();
-    [&intent, &signature].into_iter().for_each(|entry| join_bundle(&mut bundle, entry));
+    for entry in [&intent, &signature] {
+        join_bundle(&mut bundle, entry);
+    }
     let numbers = |index: u64, size: u64| [index.to_be_bytes(), size.to_be_bytes()].concat();
     put("tile", "bundle", &[numbers(1, 2), bundle].concat());
     put("tile", "hashes", &[numbers(2, 70_000), vec![7; 4 * 32]].concat());

@@ -9,7 +9,6 @@
 use keywright_fuzz::TARGETS;
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::Instant;
 
 /// Marsaglia's xorshift: the same numbers in every run, which is all that is asked of it.
 struct Numbers(u64);
@@ -88,7 +87,6 @@ fn main() -> ExitCode {
     };
     let mut code = ExitCode::SUCCESS;
     for (name, target) in TARGETS {
-        let start = Instant::now();
         let all = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds").join(name)).unwrap();
         let mut paths: Vec<_> = all.map(|file| file.unwrap().path()).collect();
         paths.sort();
@@ -100,7 +98,7 @@ fn main() -> ExitCode {
             eprintln!("{name} broke; its input is {}", path.join("broken-smoke").display());
             code = ExitCode::FAILURE;
         } else {
-            println!("{name}: {count} runs in {:.1} s", start.elapsed().as_secs_f64());
+            println!("{name}: {} seeds and {count} changes of them", seeds.len());
         }
     }
     code

@@ -154,7 +154,8 @@ fn lint_signature(tbs: &TbsCertificate<'_>, report: &mut Report) {
 fn lint_names(tbs: &TbsCertificate<'_>, report: &mut Report) {
     let issuer = tbs.issuer.to_der().unwrap_or_default();
     report.require(
-        decode_exact::<Name>(&issuer).is_ok_and(|name| name.iter().next().is_some()),
+        decode_exact::<Name>(&issuer).is_ok_and(|name| !name.is_empty())
+            && DistinguishedName::from_der_lossy(&issuer).is_ok(),
         "issuer-present",
         "issuer",
         "is no DER Name or is empty",

@@ -112,6 +112,9 @@ fn version_times_and_signature_algorithm_are_checked() {
 fn names_are_checked() {
     let empty = AnyRef::from_der(&[0x30, 0]).unwrap();
     assert_eq!(rules(false, |tbs| tbs.issuer = empty), ["issuer-present"]);
+    let empty_relative = AnyRef::from_der(&[0x30, 2, 0x31, 0]).unwrap();
+    assert_eq!(rules(false, |tbs| tbs.issuer = empty_relative), ["issuer-present"]);
+    assert_eq!(rules(false, |tbs| tbs.subject = empty_relative), ["subject-attributes"]);
     assert_eq!(rules(false, |tbs| tbs.subject = empty), ["san-criticality"]);
     assert_eq!(rules(true, |tbs| tbs.subject = empty), ["ca-subject-present", "san-criticality"]);
     assert_eq!(
