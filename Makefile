@@ -1,7 +1,7 @@
 # Everything a person or a machine calls. `make help` lists it.
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup build up demo down clean-demo test perturb perturb-short generate
+.PHONY: help setup build up demo down clean-demo test perturb perturb-short generate bench-signer
 
 dev := $(or $(CARGO_TARGET_DIR),target)/release/keywright-dev
 
@@ -37,3 +37,7 @@ perturb-short: build ## the same in two minutes; part of make test
 
 generate: ## CRD YAML and API reference from the Rust types
 	@cargo run --locked -p keywright-crds --bin crdgen
+
+bench-signer: setup ## the signer against the sum of its primitives, into .keywright/bench/signer.json
+	@mkdir -p .keywright/bench
+	@cargo bench --quiet --locked -p keywright-signer --bench issuance -- --out $(CURDIR)/.keywright/bench/signer.json
