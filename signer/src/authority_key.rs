@@ -14,7 +14,7 @@ use keywright_custody::pkcs11::{KeyReference, Token, TokenAlgorithm, TokenKey};
 use keywright_custody::{CustodyError, KeyStoreSpec, Retry};
 use keywright_pki::algorithm::KeyAlgorithm;
 use keywright_pki::key::{KeyError, PrivateKey, PublicKey};
-use keywright_secmem::{GuardedBytes, on_keys, wiping_stack};
+use keywright_secmem::{GuardedBytes, on_keys, usage, wiping_stack};
 use std::sync::Arc;
 
 /// What a sealed reference begins with; PKCS#8 begins with 0x30.
@@ -106,6 +106,11 @@ impl KeyStore {
         entropy: &dyn Entropy,
     ) -> Result<AuthorityKey, Refusal> {
         match self {
+            Self::Memory if usage().is_some_and(|memory| memory.is_nearly_full()) => {
+                Err(Refusal::unavailable(
+                    "guarded memory is nearly full; raise RLIMIT_MEMLOCK, or spread the authorities over several signers",
+                ))
+            }
             Self::Memory => wiping_stack(|| PrivateKey::generate(algorithm))
                 .map(AuthorityKey::Memory)
                 .map_err(|_| Refusal::unavailable("the library could not make a key")),

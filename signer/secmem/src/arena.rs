@@ -130,6 +130,13 @@ pub struct Usage {
     pub start: usize,
 }
 
+impl Usage {
+    /// Whether less than 1 MiB is left: what there is belongs to connections and work under way, not to more keys.
+    pub fn is_nearly_full(&self) -> bool {
+        self.size - self.used < 1 << 20
+    }
+}
+
 /// Writes zeroes that the compiler may not leave out.
 ///
 /// # Safety
