@@ -12,6 +12,7 @@
 mod cluster;
 mod crash;
 mod faults;
+mod fuzz;
 mod judge;
 mod keeper;
 mod label;

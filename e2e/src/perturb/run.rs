@@ -2,6 +2,7 @@
 
 use super::crash::{Position, Reference, grouped, learn, strike};
 use super::faults::{Storm, slow, storm};
+use super::fuzz::{self, Kind};
 use super::judge::Faults;
 use super::proxy::Verdict;
 use super::quiet::{Rest, broken};
@@ -163,8 +164,9 @@ impl Session {
         }
         // A signer that falls concerns everybody too, but who waits for it only waits.
         let calls: Vec<Position> = reference.positions.iter().filter(|p| p.of_signer).cloned().collect();
-        self.side_by_side(rig, &reference, &self.strikes("crash/signer", &calls, &Verdict::Fell)).await?;
-        self.side_by_side(rig, &reference, &self.beside(&reference)).await?;
+        let mut beside = self.strikes("crash/signer", &calls, &Verdict::Fell);
+        beside.extend(self.beside(&reference));
+        self.side_by_side(rig, &reference, &beside).await?;
         for case in self.views() {
             self.one(rig, &reference, &case).await?;
         }
@@ -222,6 +224,23 @@ impl Session {
                 });
             }
         }
+        let transitions = match self.options.extent {
+            Extent::Short => 30,
+            Extent::All => 1000,
+        };
+        for kind in Kind::ALL {
+            let name = format!("fuzz/{}", kind.name().to_lowercase());
+            let random = Random::of(seed, &name);
+            cases.push(Case {
+                name,
+                play: Box::new(move |rig, _, namespace| {
+                    let random = random.clone();
+                    Box::pin(
+                        async move { Ok((0, fuzz::walk(rig, &namespace, kind, transitions, random).await?)) },
+                    )
+                }),
+            });
+        }
         cases.push(Case {
             name: "slow/5s".into(),
             play: Box::new(|rig, _, namespace| {
@@ -239,7 +258,11 @@ impl Session {
                 Box::pin(async move { Ok((0, view::play(rig, &namespace, view, expire).await?)) })
             }),
         };
-        View::ALL.into_iter().map(case).collect()
+        let views = match self.options.extent {
+            Extent::Short => View::SHORT.to_vec(),
+            Extent::All => View::ALL.to_vec(),
+        };
+        views.into_iter().map(case).collect()
     }
 
     fn strikes(&self, what: &str, positions: &[Position], verdict: &Verdict) -> Vec<Case> {

@@ -55,6 +55,10 @@ impl View {
         Self::LeaseLostTelling,
     ];
 
+    /// Those that fit into the short run.
+    pub(super) const SHORT: [Self; 5] =
+        [Self::LateEvents, Self::MissedEvents, Self::Resets, Self::SignerHangs, Self::LeaseLostAsking];
+
     /// As in the name of its case.
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -101,9 +105,12 @@ async fn all_ready(rig: &Rig, namespace: &str, names: &[&str]) -> Result<(), Err
 /// People do a lot while the operator is blind, or looks at an old picture.
 async fn seen_late(rig: &Rig, namespace: &str, view: View) -> Result<Faults, Error> {
     let (certificates, secrets) = (path(namespace, "certificates"), path(namespace, "secrets"));
-    for name in ["edited", "lost", "again", "gone", "back"] {
+    for name in ["edited", "lost", "again", "back"] {
         create(rig, namespace, name).await?;
     }
+    // Whoever does not know yet that it was deleted may make its Secret again, which then has to go too.
+    let owned = certificate(namespace, "gone", "services", &json!({ "deletionPolicy": "Delete" }));
+    rig.cluster.create(&certificates, &owned).await?;
     all_ready(rig, namespace, &["edited", "lost", "again", "gone", "back"]).await?;
     let worker = &rig.worker;
     match view {
