@@ -68,10 +68,6 @@ pub async fn status<K: Placed, S: Serialize + PartialEq>(
     let params = PatchParams::apply(FIELD_MANAGER).force();
     let written =
         object.api(&ctx.client).patch_status(&object.name_any(), &params, &Patch::Apply(body)).await?;
-    ctx.writes.record(
-        &object.uid().unwrap_or_default(),
-        written.resource_version().as_deref(),
-        ctx.clock.monotonic(),
-    );
+    ctx.writes.record(&object.uid().unwrap_or_default(), written.resource_version().as_deref());
     Ok(true)
 }

@@ -48,7 +48,7 @@ pub async fn reconcile(cert: Arc<Certificate>, ctx: Arc<Context>) -> Result<Acti
         ctx.forget(&uid);
         return Ok(Action::await_change());
     }
-    if ctx.writes.outrun(&uid, cert.resource_version().as_deref(), ctx.clock.monotonic()) {
+    if ctx.writes.outrun(&uid, cert.resource_version().as_deref()) {
         return Ok(Action::requeue(ECHO));
     }
     let now = ctx.clock.now();

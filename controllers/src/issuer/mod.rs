@@ -35,7 +35,7 @@ pub async fn reconcile<I: AnyIssuer + Placed>(issuer: Arc<I>, ctx: Arc<Context>)
         ctx.forget(&uid);
         return Ok(Action::await_change());
     }
-    if ctx.writes.outrun(&uid, meta.resource_version.as_deref(), ctx.clock.monotonic()) {
+    if ctx.writes.outrun(&uid, meta.resource_version.as_deref()) {
         return Ok(Action::requeue(ECHO));
     }
     let now = ctx.clock.now();
