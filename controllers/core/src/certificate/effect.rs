@@ -5,6 +5,7 @@
 
 use super::valid::{SpecProblem, ValidCertificate};
 use crate::issuer::Authority;
+use crate::renewal::RenewWhen;
 use aws_lc_rs::digest::{SHA256, digest};
 use jiff::SignedDuration;
 use keywright_pki::constraints::Violation;
@@ -65,6 +66,18 @@ pub fn within_limits(cert: &ValidCertificate, authority: &Authority) -> Result<(
                 "{} is over maxLeafDuration {} of {by}; ask for no more, or leave it out",
                 hours(life),
                 hours(most)
+            ),
+        ));
+    }
+    if let RenewWhen::Before(before) = cert.renew
+        && before >= life
+    {
+        return Err(SpecProblem::new(
+            "renewBefore",
+            format!(
+                "{} is not under {}, the longest life that {by} gives (maxLeafDuration); write less",
+                hours(before),
+                hours(life)
             ),
         ));
     }
