@@ -63,7 +63,7 @@ pub fn within_limits(cert: &ValidCertificate, authority: &Authority) -> Result<(
         return Err(SpecProblem::new(
             "duration",
             format!(
-                "{} is over maxLeafDuration {} of {by}; ask for no more, or leave it out",
+                "{} is over maxLeafDuration {} of {by} or of one above it; ask for no more, or leave it out",
                 hours(life),
                 hours(most)
             ),
