@@ -24,17 +24,20 @@ alone() {
   done
 }
 
-release() { cargo build --quiet --release --locked -p keywright-operator -p keywright-signer -p kubectl-keywright -p keywright-e2e; }
+# All that ships and all that tests it, in one call: what is chosen apart has other features, and dependencies twice.
+built=${CARGO_TARGET_DIR:-target}/release
+everything() { cargo build --quiet --release --locked --workspace --all-targets; }
+tests() { cargo nextest run --release --locked --workspace --profile ci -E "$1"; }
 
 stage "setup" hack/setup.sh test
 stage "formatting" cargo fmt --all --check
 stage "dependencies and imports" dependencies
 stage "clippy" cargo clippy --quiet --locked --workspace --all-targets --keep-going -- -D warnings
 stage "each crate alone" alone
-stage "release build" release
-stage "generated files" cargo run --quiet --release --locked -p keywright-crds --bin crdgen -- --check
-stage "unit tests" cargo nextest run --release --locked --workspace --profile ci --exclude keywright-e2e
-stage "fuzz targets over their seeds" hack/fuzz.sh smoke
-stage "tests from outside" cargo nextest run --release --locked --profile ci -p keywright-e2e
-stage "perturbation" "${CARGO_TARGET_DIR:-target}/release/keywright-perturb" short
+stage "programs and tests" everything
+stage "generated files" "$built/crdgen" --check
+stage "unit tests" tests 'not package(keywright-e2e)'
+stage "fuzz targets over their seeds" "$built/smoke" 20000 .keywright/fuzz
+stage "tests from outside" tests 'package(keywright-e2e)'
+stage "perturbation" "$built/keywright-perturb" short
 summary
