@@ -6,7 +6,7 @@
 
 use crate::refusal::Refusal;
 use keywright_pki::algorithm::KeyAlgorithm;
-use keywright_pki::certificate::{Certificate, TbsDer, assemble};
+use keywright_pki::certificate::TbsDer;
 use keywright_pki::key::PrivateKey;
 use keywright_secmem::wiping_stack;
 use std::sync::OnceLock;
@@ -61,10 +61,10 @@ pub(crate) fn prepare(algorithm: KeyAlgorithm) -> Result<(), Refusal> {
     signature(algorithm).map(|_| ())
 }
 
-/// The certificate of these bytes under a throwaway key. Errors: it does not read back, which is a defect.
-pub(crate) fn of(tbs: &TbsDer) -> Result<Certificate, Refusal> {
-    assemble(tbs, signature(tbs.algorithm())?)
-        .map_err(|_| Refusal::internal("the certificate does not read back; nothing was signed"))
+/// DER of the certificate of these bytes under a throwaway key. Errors: it cannot be written, which is a defect.
+pub(crate) fn of(tbs: &TbsDer) -> Result<Vec<u8>, Refusal> {
+    tbs.with_signature(signature(tbs.algorithm())?)
+        .map_err(|_| Refusal::internal("the certificate cannot be written; nothing was signed"))
 }
 
 #[cfg(test)]

@@ -112,7 +112,7 @@ impl Linted {
     pub fn lint(template: &Template, purpose: Purpose, now: u64) -> Result<Self, Refusal> {
         let tbs = template.tbs_der(purpose.issuer.algorithm()).map_err(|error| template_refusal(&error))?;
         let draft = draft::of(&tbs)?;
-        if let Some(finding) = lint::lint_certificate(draft.der()).into_iter().next() {
+        if let Some(finding) = lint::lint_certificate(&draft).into_iter().next() {
             return Err(Refusal::new(
                 Reason::Lint,
                 finding.field,
