@@ -10,7 +10,7 @@ mod names;
 mod wire;
 mod x509;
 
-pub use log::{log_entry, note, proof, tile};
+pub use log::{log_entry, note, proof, tile, witness};
 pub use names::{constraints, names};
 pub use wire::{messages, peers};
 pub use x509::{certificate, csr, lint, pem, private_key, public_key};
@@ -19,7 +19,7 @@ pub use x509::{certificate, csr, lint, pem, private_key, public_key};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 14] = [
+pub const TARGETS: [Target; 15] = [
     ("certificate", certificate),
     ("constraints", constraints),
     ("csr", csr),
@@ -34,6 +34,7 @@ pub const TARGETS: [Target; 14] = [
     ("proof", proof),
     ("public-key", public_key),
     ("tile", tile),
+    ("witness", witness),
 ];
 
 #[cfg(test)]

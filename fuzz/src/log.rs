@@ -2,6 +2,8 @@
 
 use keywright_signer::log::disk::{join_bundle, split_bundle};
 use keywright_signer::log::note::Verifier;
+use keywright_signer::log::tile::{parse, path};
+use keywright_signer::witness::{Ask, Refused, Seen, judge};
 use kubectl_keywright::log::entry::Entry;
 use kubectl_keywright::log::merkle::{Hash, MAX_PATH, inclusion_path, leaf_hash, root_of_path};
 use kubectl_keywright::log::note::VerifierKey;
@@ -28,8 +30,45 @@ pub fn note(bytes: &[u8]) {
     assert_eq!((theirs.origin, theirs.size, theirs.root), (own.origin, own.size, own.root));
 }
 
+/// Requests to a witness: a first line with the log's verifier key, then the body. Whatever is cosigned continues what was
+/// seen, and is seen then: the same request has another answer afterwards.
+pub fn witness(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let Some((key, body)) = text.split_once('\n') else { return };
+    let (Some(log), Ok(ask)) = (Verifier::parse(key), Ask::parse(body)) else { return };
+    let first = Seen::default();
+    let Ok(checkpoint) = judge(&ask, &log, &first) else { return };
+    assert_eq!(ask.old, first.size);
+    let now = Seen { size: checkpoint.size, root: checkpoint.root };
+    if now.size > 0 {
+        assert_eq!(judge(&ask, &log, &now), Err(Refused::OtherSize(now.size)));
+    }
+    let again = Ask { old: now.size, proof: Vec::new(), note: ask.note };
+    assert_eq!(
+        judge(&again, &log, &now).as_ref(),
+        Ok(&checkpoint),
+        "the same checkpoint may be cosigned again"
+    );
+    let other = Seen { root: leaf_hash(body.as_bytes()), ..now };
+    assert_eq!(
+        judge(&again, &log, &other),
+        Err(Refused::Inconsistent),
+        "another history of that size may not"
+    );
+}
+
+/// Names of tiles in a path that anyone asks for: what is taken is written the same.
+fn tile_path(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    if let Some((row, n, width)) = parse(text) {
+        assert_eq!(path(row, n, width).to_str(), Some(text));
+        assert!(!text.contains("..") && !text.contains("//"), "no way out of the folder");
+    }
+}
+
 /// Tiles and paths: two numbers (16 bytes), then the bytes of a tile.
 pub fn tile(bytes: &[u8]) {
+    tile_path(bytes);
     let Some((index, rest)) = bytes.split_first_chunk::<8>() else { return };
     let Some((size, body)) = rest.split_first_chunk::<8>() else { return };
     let (index, size) = (u64::from_be_bytes(*index), u64::from_be_bytes(*size));

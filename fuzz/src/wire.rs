@@ -1,6 +1,6 @@
 //! What comes over the wire to the signer, and who may send it.
 
-use keywright_signer::{constraints::KeyConstraints, parse};
+use keywright_signer::{constraints::KeyConstraints, parse, purpose};
 use keywright_signer_protocol::tls::Peers;
 use keywright_signer_protocol::v1alpha1 as wire;
 use prost::Message;
@@ -24,7 +24,7 @@ fn issue(request: &wire::IssueRequest) {
 /// Requests: the first byte says which message the rest is.
 pub fn messages(bytes: &[u8]) {
     let Some((kind, rest)) = bytes.split_first() else { return };
-    match kind % 5 {
+    match kind % 6 {
         0 => {
             if let Some(request) = decode::<wire::IssueRequest>(rest) {
                 issue(&request);
@@ -50,6 +50,15 @@ pub fn messages(bytes: &[u8]) {
                 let again = KeyConstraints::parse(read.wire().clone()).expect("normal constraints read back");
                 assert_eq!(again, read);
                 assert!(read.tighten(again).is_ok_and(|change| change.is_none()), "the same is no change");
+            }
+        }
+        4 => {
+            if let Some(request) = decode::<wire::EnsureKeyRequest>(rest)
+                && let Ok(valid) = purpose::parse(&request)
+                && let Ok(read) = KeyConstraints::parse(valid.constraints)
+            {
+                assert_eq!(read.max_leaf_seconds, None, "it constrains callers and nothing else");
+                assert!(!read.allow_ca && read.usages.is_none() && read.algorithms.is_none());
             }
         }
         _ => {

@@ -10,6 +10,7 @@ use crate::constraints::KeyConstraints;
 use crate::ids::Uid;
 use crate::ledger::{AuthorityRow, KeyState, Purpose};
 use crate::parse;
+use crate::purpose;
 use crate::refusal::{Reason, Refusal};
 use crate::seal::{Kek, SealError};
 use keywright_ambient::Entropy;
@@ -17,7 +18,7 @@ use keywright_pki::algorithm::KeyAlgorithm;
 use keywright_pki::certificate::Certificate;
 use keywright_pki::name::DistinguishedName;
 use prost::Message as _;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 /// Longest chain of authorities: more is a loop or a mistake.
@@ -110,7 +111,9 @@ pub(crate) fn binding(uid: Uid, row: &AuthorityRow) -> Vec<u8> {
 pub struct Birth {
     /// Its name, for ever.
     pub uid: Uid,
-    /// Subject as asked for.
+    /// What the key is for, for ever.
+    pub purpose: Purpose,
+    /// Subject as asked for; empty where it signs no certificates.
     pub subject: keywright_signer_protocol::v1alpha1::DistinguishedName,
     /// Parent; none: self-signed.
     pub parent: Option<Uid>,
@@ -121,11 +124,11 @@ pub struct Birth {
 }
 
 impl Authority {
-    /// A new X.509 authority with its key sealed; it has no certificate yet.
+    /// A new authority, or holder of a key of another purpose, with its key sealed; it has no certificate yet.
     pub fn new(birth: Birth, kek: &Kek, entropy: &dyn Entropy) -> Result<Self, Refusal> {
-        let Birth { uid, subject, parent, constraints, key } = birth;
+        let Birth { uid, purpose, subject, parent, constraints, key } = birth;
         let row = AuthorityRow {
-            purpose: Purpose::X509Authority.into(),
+            purpose: purpose.into(),
             state: KeyState::Active.into(),
             algorithm: algorithm::to_wire(key.algorithm()).into(),
             parent: parent.map(|uid| uid.0.to_vec()).unwrap_or_default(),
@@ -137,7 +140,7 @@ impl Authority {
         let subject = parse::subject(Some(&subject))?;
         let authority = Self {
             uid,
-            purpose: Purpose::X509Authority,
+            purpose,
             state: KeyState::Active,
             algorithm: key.algorithm(),
             subject,
@@ -159,6 +162,13 @@ impl Authority {
             .seal(&secret, &binding(self.uid, &self.row), entropy)
             .map_err(|error| Refusal::unavailable(&error.to_string()))?;
         Ok(self)
+    }
+
+    /// The same, made known by this entry of the log; for keys that get no certificate.
+    #[must_use]
+    pub fn logged_at(mut self, index: u64) -> Self {
+        self.row.log_index = index;
+        self
     }
 
     /// The same authority under tighter constraints, sealed anew because the seal is bound to them.
@@ -221,8 +231,10 @@ impl Authority {
         })
     }
 
-    /// Whether this key may get a new certificate, which for a root it signs itself. Errors: it is disabled.
+    /// Whether this key may get a new certificate, which for a root it signs itself. Errors: it is disabled, or for another
+    /// purpose.
     pub fn may_be_certified(&self) -> Result<(), Refusal> {
+        purpose::must_be("requestKey", self.purpose, Purpose::X509Authority)?;
         match self.state {
             KeyState::Active | KeyState::Retiring => Ok(()),
             KeyState::Disabled => {
@@ -247,17 +259,7 @@ impl Authority {
     ///
     /// `for_child`: whether what is to be signed is another authority.
     pub fn certificate_to_sign_with(&self, for_child: bool, now: i64) -> Result<&Certificate, Refusal> {
-        match self.purpose {
-            Purpose::X509Authority => {}
-            Purpose::Crl | Purpose::Ocsp | Purpose::Jwt | Purpose::Ssh | Purpose::Escrow => {
-                return Err(Refusal::new(
-                    Reason::Forbidden,
-                    "authorityUid",
-                    "this key was made for another purpose than signing certificates",
-                    "name an X.509 authority",
-                ));
-            }
-        }
+        purpose::must_be("authorityUid", self.purpose, Purpose::X509Authority)?;
         let unusable =
             |what: &str, fix: &str| Err(Refusal::new(Reason::Forbidden, "authorityUid", what, fix));
         match self.state {
@@ -325,6 +327,11 @@ impl Keyring {
     /// How many there are.
     pub fn len(&self) -> usize {
         self.open.len()
+    }
+
+    /// Algorithms of its keys, each once.
+    pub fn algorithms(&self) -> BTreeSet<KeyAlgorithm> {
+        self.open.values().map(|one| one.algorithm).collect()
     }
 
     /// Whether there is none.

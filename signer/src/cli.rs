@@ -8,6 +8,7 @@ use crate::custody::{self, KeepError};
 use crate::hardening::HardeningError;
 use crate::hardening::files::{self, Reach};
 use crate::key_state::StateError;
+use crate::log::disk::DiskError;
 use crate::log::fsck::fsck;
 use crate::log::note::Verifier;
 use crate::path::Turn;
@@ -160,6 +161,10 @@ enum LogCommand {
         /// The log's verifier key, from a place you trust more than the folder; default: log.vkey in it.
         #[arg(long, value_name = "KEY")]
         verifier_key: Option<String>,
+        /// A checkpoint of the log that was kept or cosigned before: it must be a beginning of the log. May be repeated;
+        /// log/checkpoint.cosigned is one always, where it is there.
+        #[arg(long, value_name = "FILE")]
+        earlier: Vec<PathBuf>,
     },
     /// Ask witnesses to cosign the log's checkpoint; writes it with their signatures as log/checkpoint.cosigned.
     ///
@@ -261,12 +266,20 @@ pub fn main() -> Result<(), CliError> {
             log_to_stderr(false);
             keep(command)
         }
-        Command::Log(LogCommand::Fsck { state_dir, verifier_key }) => {
+        Command::Log(LogCommand::Fsck { state_dir, verifier_key, earlier }) => {
             let verifier = match verifier_key {
                 Some(text) => Verifier::parse(&text).ok_or(CliError::VerifierKey)?,
                 None => read_verifier(&state_dir)?,
             };
-            let sound = fsck(&log_dir(&state_dir), &verifier).map_err(StoreError::from)?;
+            let dir = log_dir(&state_dir);
+            let cosigned = dir.root().join("checkpoint.cosigned");
+            let kept = earlier.into_iter().chain(cosigned.exists().then_some(cosigned));
+            let open = |path: PathBuf| -> Result<_, StoreError> {
+                let note = std::fs::read(&path).map_err(|source| StoreError::Io { path, source })?;
+                Ok(verifier.open(&note).map_err(DiskError::from)?)
+            };
+            let earlier = kept.map(open).collect::<Result<Vec<_>, _>>()?;
+            let sound = fsck(&dir, &verifier, &earlier).map_err(StoreError::from)?;
             let checkpoint = sound.checkpoint;
             println!(
                 "{}: {} entries, {} hash tiles, root {}: sound",

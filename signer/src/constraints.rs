@@ -4,6 +4,7 @@
 //! parent may. Later they only become tighter. The lists of URLs are no constraints but part of what every certificate
 //! of this key says; they may not change at all, for that could take revocation away from relying parties.
 
+use crate::access::{Access, with_burst};
 use crate::algorithm;
 use crate::refusal::{Reason, Refusal};
 use keywright_pki::algorithm::KeyAlgorithm;
@@ -28,6 +29,8 @@ pub struct KeyConstraints {
     pub algorithms: Option<BTreeSet<KeyAlgorithm>>,
     /// Whether it may certify an authority whose key is elsewhere.
     pub allow_ca: bool,
+    /// Who may use it, and how often.
+    pub access: Access,
     wire: wire::Constraints,
 }
 
@@ -61,11 +64,13 @@ fn normal_subtrees(wire: Option<wire::Subtrees>) -> wire::Subtrees {
 }
 
 fn normal(wire: wire::Constraints) -> wire::Constraints {
+    let wire = with_burst(wire);
     wire::Constraints {
         permitted: Some(normal_subtrees(wire.permitted)),
         excluded: Some(normal_subtrees(wire.excluded)),
         allowed_usages: sorted(wire.allowed_usages),
         allowed_key_algorithms: sorted(wire.allowed_key_algorithms),
+        allowed_callers: sorted(wire.allowed_callers),
         ..wire
     }
 }
@@ -114,6 +119,7 @@ impl KeyConstraints {
             usages,
             algorithms: (!algorithms.is_empty()).then_some(algorithms),
             allow_ca: wire.allow_ca,
+            access: Access::parse(&wire)?,
             wire,
         })
     }
@@ -172,6 +178,9 @@ impl KeyConstraints {
             crl_distribution_points: own.crl_distribution_points,
             ocsp_servers: own.ocsp_servers,
             issuing_certificate_urls: own.issuing_certificate_urls,
+            allowed_callers: or(own.allowed_callers, parent.wire.allowed_callers.clone()),
+            rate_per_second: own.rate_per_second.or(parent.wire.rate_per_second),
+            burst: if own.rate_per_second.is_some() { own.burst } else { own.burst.or(parent.wire.burst) },
         })?;
         match child.looser_than(parent) {
             None => Ok(child),
@@ -263,7 +272,7 @@ impl KeyConstraints {
         if self.allow_ca && !other.allow_ca {
             return looser("allowed.isCA", "it was not allowed".into());
         }
-        None
+        self.access.looser_than(&other.access).and_then(|(field, why)| looser(field, why))
     }
 
     /// The normalised message, as stored and as bound to the sealed key.
@@ -289,6 +298,8 @@ mod tests {
             allowed_usages: vec!["server auth".into(), "client auth".into()],
             allowed_key_algorithms: vec![1, 2],
             allow_ca: true,
+            allowed_callers: vec!["keywright-operator".into(), "ceremony".into()],
+            rate_per_second: Some(50),
             ..Default::default()
         }
     }
@@ -317,6 +328,9 @@ mod tests {
             change(|c| c.allowed_usages = vec!["server auth".into()]),
             change(|c| c.allowed_key_algorithms = vec![2]),
             change(|c| c.allow_ca = false),
+            change(|c| c.allowed_callers = vec!["ceremony".into()]),
+            change(|c| c.rate_per_second = Some(1)),
+            change(|c| c.burst = Some(1)),
         ] {
             let asked = parsed(tighter);
             assert_eq!(parsed(base()).tighten(asked.clone()), Ok(Some(asked)));
@@ -336,6 +350,11 @@ mod tests {
             (change(|c| c.allowed_key_algorithms.push(4)), "allowed.privateKeyAlgorithms"),
             (change(|c| c.ocsp_servers.push("http://ocsp.example.com".into())), "ocspServers"),
             (change(|c| c.permitted = None), "nameConstraints"),
+            (change(|c| c.allowed_callers.push("other".into())), "allowed.callers"),
+            (change(|c| c.allowed_callers.clear()), "allowed.callers"),
+            (change(|c| c.rate_per_second = Some(51)), "ratePerSecond"),
+            (change(|c| c.rate_per_second = None), "ratePerSecond"),
+            (change(|c| c.burst = Some(101)), "burst"),
         ] {
             let refusal = parsed(base()).tighten(parsed(looser)).unwrap_err();
             assert_eq!((refusal.reason, refusal.field.as_str()), (Reason::Loosening, field));
@@ -351,6 +370,7 @@ mod tests {
         assert_eq!(child.max_leaf_seconds, Some(3600));
         assert_eq!(child.names, parsed(base()).names);
         assert!(!child.allow_ca, "certifying foreign authorities has to be asked for");
+        assert_eq!(child.access, parsed(base()).access);
     }
 
     #[test]

@@ -9,14 +9,18 @@
 //! Of two requests for one object the second waits until the first has its outcome. When the disk or the log fails, every
 //! waiting request is told so, nothing is signed, and the state folder is opened again before the next try.
 
+mod keys;
 mod scene;
 mod turn;
 
-use crate::authority::Keyring;
+use crate::authority::{Authority, Keyring};
 use crate::authority_key::{AuthorityKey, KeyStore};
+use crate::draft;
 use crate::ids::{RequestId, Uid};
 use crate::parse::{ValidEnsure, ValidIssue};
 use crate::path::{Failed, Recorded, Signed};
+use crate::purpose::ValidKey;
+use crate::rates::Rate;
 use crate::refusal::Refusal;
 use crate::seal::Kek;
 use crate::store::{Store, StoreError};
@@ -61,12 +65,15 @@ pub struct Refused {
     pub id: Option<RequestId>,
     /// Of which authority, where that was readable.
     pub authority: Option<Uid>,
+    /// How many of a row it stands for; 1 unless only a part of the row is logged.
+    pub count: u64,
 }
 
 /// What the engine is asked to do.
 enum Job {
     Issue(Box<Asked<ValidIssue>>),
     Ensure(Box<Asked<ValidEnsure>>),
+    Key(Box<Asked<ValidKey>>),
     Refuse(Box<(Refused, Reply)>),
     Outcome(u64, Result<Box<Signed>, Box<Failed>>),
     Stop,
@@ -147,6 +154,7 @@ impl Engine {
         let now = turn::seconds(&*parts.clock);
         let (store, rows) = Store::open(&parts.state, &parts.kek, &*parts.entropy, now)?;
         let keyring = Keyring::open(rows, &parts.kek, &parts.keys)?;
+        keyring.algorithms().into_iter().try_for_each(draft::prepare)?;
         let shared = Arc::new(Shared::default());
         shared.set_keyring(keyring);
         let (jobs, queue) = channel();
@@ -178,8 +186,19 @@ impl Engine {
         keyring.get(uid).is_some() || keyring.is_destroyed(uid)
     }
 
+    /// The key of this name, of whatever purpose.
+    pub fn key(&self, uid: &Uid) -> Option<Arc<Authority>> {
+        self.shared.keyring().get(uid).map(Arc::clone)
+    }
+
+    /// How often each caller may ask for this key, where the key says so.
+    pub fn rate_of(&self, uid: &Uid) -> Option<Rate> {
+        self.shared.keyring().get(uid)?.constraints.access.rate
+    }
+
     /// Makes a key for a new authority, where this signer makes them. Slow: not on a thread that serves others.
     pub fn make_key(&self, uid: Uid, algorithm: KeyAlgorithm) -> Result<AuthorityKey, Refusal> {
+        draft::prepare(algorithm)?;
         self.keys.make(uid, algorithm, &*self.entropy)
     }
 
@@ -198,6 +217,17 @@ impl Engine {
     ) -> Result<Answer, Refusal> {
         let (reply, answer) = oneshot::channel();
         self.post(Job::Ensure(Box::new(Asked { ask, caller, key, reply })), answer).await
+    }
+
+    /// Asks for a key of another purpose than certificates; `key` is a fresh one, needed when it is new.
+    pub async fn ensure_key(
+        &self,
+        ask: ValidKey,
+        key: Option<AuthorityKey>,
+        caller: String,
+    ) -> Result<Answer, Refusal> {
+        let (reply, answer) = oneshot::channel();
+        self.post(Job::Key(Box::new(Asked { ask, caller, key, reply })), answer).await
     }
 
     /// Logs a refusal that was decided elsewhere; returns it, or that the log cannot be written.

@@ -12,6 +12,11 @@ pub struct Uid(pub [u8; 16]);
 #[error("not a UUID in its RFC 4122 text form")]
 pub struct UidError;
 
+impl Uid {
+    /// No object's.
+    pub const NIL: Self = Self([0; 16]);
+}
+
 impl FromStr for Uid {
     type Err = UidError;
 

@@ -174,6 +174,10 @@ pub fn authority(
     serial: Serial,
     now: i64,
 ) -> Result<Template, Refusal> {
+    for above in line {
+        above.certificate_to_sign_with(true, now)?;
+    }
+    key_allowed(line, public_key.algorithm())?;
     let parent = match line.first() {
         Some(parent) => Some((parent, parent.certificate_to_sign_with(true, now)?)),
         None => None,

@@ -8,12 +8,14 @@
 //! Owns the keys, their constraints and the log. Never sees a Secret of a tenant, never talks to a cluster, and never
 //! signs bytes that it did not build itself.
 
+pub mod access;
 mod algorithm;
 pub mod authority;
 pub mod authority_key;
 pub mod cli;
 pub mod constraints;
 pub mod custody;
+mod draft;
 pub mod engine;
 pub mod hardening;
 pub mod health;
@@ -26,6 +28,7 @@ pub mod log;
 pub mod log_server;
 pub mod parse;
 pub mod path;
+pub mod purpose;
 pub mod rates;
 pub mod refusal;
 pub mod run;

@@ -1,7 +1,7 @@
 //! The signing path: `Linted -> Recorded -> Signed -> Released`, each type moved into the next and made nowhere else.
 //!
 //! ```text
-//! Linted::lint(template)            RFC 5280 and profile, on the exact bytes that will be signed
+//! Linted::lint(template)            RFC 5280 and profile, on the whole certificate under a throwaway key
 //! Turn::add(linted) .. Turn::commit the intent is durable ............ gives Recorded
 //! Recorded::sign                    the key is used, the own signature verified, the bytes compared
 //! Turn::add_signed .. Turn::commit  certificate and signature entry are durable ... gives Released
@@ -11,6 +11,7 @@
 
 use crate::authority::{Authority, Current};
 use crate::authority_key::AuthorityKey;
+use crate::draft;
 use crate::ids::{RequestId, Uid};
 use crate::ledger::{AuthorityRow, Batch, Ledger, LedgerError, PlainRow, RequestRow, RequestState};
 use crate::log::entry::{Entry, Kind, Value, commit};
@@ -110,7 +111,8 @@ impl Linted {
     /// Errors: `Malformed` or `Lint`, naming field and rule.
     pub fn lint(template: &Template, purpose: Purpose, now: u64) -> Result<Self, Refusal> {
         let tbs = template.tbs_der(purpose.issuer.algorithm()).map_err(|error| template_refusal(&error))?;
-        if let Some(finding) = lint::lint(tbs.as_bytes()).into_iter().next() {
+        let draft = draft::of(&tbs)?;
+        if let Some(finding) = lint::lint_certificate(&draft).into_iter().next() {
             return Err(Refusal::new(
                 Reason::Lint,
                 finding.field,
@@ -234,13 +236,14 @@ impl Turn {
         self.batch.is_empty()
     }
 
-    fn next(&self) -> u64 {
+    /// Index that the next entry will have.
+    pub fn next_index(&self) -> u64 {
         self.base + self.batch.entries.len() as u64
     }
 
     /// Appends an entry and returns its index. Errors: it is too long for the log.
     pub fn enter(&mut self, entry: &Entry) -> Result<u64, Refusal> {
-        let index = self.next();
+        let index = self.next_index();
         let bytes = entry.encode().ok_or_else(|| {
             Refusal::new(
                 Reason::Malformed,

@@ -2,13 +2,17 @@
 //!
 //! The caller is authorised before the message is looked at; only then is it parsed and dispatched.
 
+use crate::algorithm;
+use crate::authority_key::AuthorityKey;
 use crate::engine::{Answer, Engine, Refused};
 use crate::ids::{RequestId, Uid};
 use crate::parse;
+use crate::purpose;
 use crate::rates::{Buckets, Rate, Verdict};
 use crate::refusal::{Reason, Refusal};
 use crate::transport::PeerPin;
 use keywright_ambient::{Clock as _, SystemClock};
+use keywright_pki::algorithm::KeyAlgorithm;
 use keywright_signer_protocol::status_of;
 use keywright_signer_protocol::tls::{Role, TlsFolder};
 use keywright_signer_protocol::v1alpha1 as wire;
@@ -21,6 +25,7 @@ use tonic::{Request, Response, Status};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Operation {
     EnsureAuthority,
+    EnsureKey,
     Issue,
     IssueBatch,
     GetStatus,
@@ -35,6 +40,7 @@ impl Operation {
     fn name(self) -> &'static str {
         match self {
             Self::EnsureAuthority => "EnsureAuthority",
+            Self::EnsureKey => "EnsureKey",
             Self::Issue => "Issue",
             Self::IssueBatch => "IssueBatch",
             Self::GetStatus => "GetStatus",
@@ -43,8 +49,11 @@ impl Operation {
 
     fn open_to(self, role: Role) -> bool {
         match (self, role) {
-            (Self::EnsureAuthority | Self::Issue | Self::IssueBatch, Role::Signer | Role::Observer) => false,
-            (Self::EnsureAuthority | Self::Issue | Self::IssueBatch, Role::Operator)
+            (
+                Self::EnsureAuthority | Self::EnsureKey | Self::Issue | Self::IssueBatch,
+                Role::Signer | Role::Observer,
+            ) => false,
+            (Self::EnsureAuthority | Self::EnsureKey | Self::Issue | Self::IssueBatch, Role::Operator)
             | (Self::GetStatus, Role::Operator | Role::Signer | Role::Observer) => true,
         }
     }
@@ -55,32 +64,47 @@ impl Operation {
 pub struct Service {
     engine: Arc<Engine>,
     folder: TlsFolder,
-    buckets: Option<Arc<Mutex<Buckets>>>,
+    rate: Option<Rate>,
+    buckets: Arc<Mutex<Buckets>>,
     clock: SystemClock,
     start: Instant,
 }
 
 impl Service {
-    /// Serves `engine` to the peers pinned in `folder`, each within `rate` for each key.
+    /// Serves `engine` to the peers pinned in `folder`, each within `rate` and the key's own for each key.
     pub fn new(engine: Arc<Engine>, folder: TlsFolder, rate: Option<Rate>) -> Self {
-        let buckets = rate.map(|rate| Arc::new(Mutex::new(Buckets::new(rate))));
-        Self { engine, folder, buckets, clock: SystemClock, start: SystemClock.monotonic() }
+        let buckets = Arc::default();
+        Self { engine, folder, rate, buckets, clock: SystemClock, start: SystemClock.monotonic() }
     }
 
-    /// Counts a request against the caller's rate. Errors: it is over; whether that is worth an entry.
-    fn within_rate(&self, caller: &str, key: Uid) -> Result<(), (Refusal, bool)> {
-        let Some(buckets) = &self.buckets else { return Ok(()) };
-        let now = self.clock.monotonic().duration_since(self.start);
-        let verdict = buckets.lock().unwrap_or_else(PoisonError::into_inner).take(caller, key, now);
-        let refusal = || {
-            let rule = "this caller is over its rate for this key; nothing was signed";
-            Refusal::new(Reason::Unavailable, "authorityUid", rule, "try again a little later")
+    /// Counts a request against the caller's rate for this key. Errors: it is over; the refusal is already logged.
+    async fn within_rate(
+        &self,
+        caller: &str,
+        operation: Operation,
+        id: Option<RequestId>,
+        key: Uid,
+    ) -> Result<(), Refusal> {
+        let own = self.engine.rate_of(&key);
+        let Some(rate) = self.rate.map_or(own, |all| Some(own.map_or(all, |own| own.min(all)))) else {
+            return Ok(());
         };
-        match verdict {
-            Verdict::Within => Ok(()),
-            Verdict::Over => Err((refusal(), true)),
-            Verdict::StillOver => Err((refusal(), false)),
+        let counted = if self.engine.knows(&key) { key } else { Uid::NIL };
+        let now = self.clock.monotonic().duration_since(self.start);
+        let taken =
+            self.buckets.lock().unwrap_or_else(PoisonError::into_inner).take(caller, counted, rate, now);
+        let count = match taken {
+            Verdict::Within => return Ok(()),
+            Verdict::Over(count) => count,
+        };
+        let rule = "this caller is over its rate for this key; nothing was signed";
+        let refusal = Refusal::new(Reason::Unavailable, "authorityUid", rule, "try again a little later");
+        if !Verdict::is_told(count) {
+            return Err(refusal);
         }
+        let (caller, operation) = (caller.to_owned(), operation.name());
+        let refused = Refused { refusal, caller, operation, id, authority: Some(key), count };
+        Err(self.engine.refuse(refused).await)
     }
 
     /// The caller's name, if it may do this. Errors: the refusal, already logged.
@@ -121,15 +145,8 @@ impl Service {
         caller: String,
         operation: Operation,
     ) -> Result<wire::Issued, Refusal> {
-        if let Ok(key) = message.authority_uid.parse()
-            && let Err((refusal, is_first)) = self.within_rate(&caller, key)
-        {
-            let id = id_of(message.request_key.as_ref());
-            return Err(if is_first {
-                self.refused(refusal, caller, operation, id, Some(key)).await
-            } else {
-                refusal
-            });
+        if let Ok(key) = message.authority_uid.parse() {
+            self.within_rate(&caller, operation, id_of(message.request_key.as_ref()), key).await?;
         }
         match parse::issue(message) {
             Ok(ask) => self.engine.issue(ask, caller).await.map(issued),
@@ -140,6 +157,56 @@ impl Service {
         }
     }
 
+    /// A fresh key, unless the signer has one of this name.
+    async fn fresh_key(&self, uid: Uid, algorithm: KeyAlgorithm) -> Result<Option<AuthorityKey>, Refusal> {
+        if self.engine.knows(&uid) {
+            return Ok(None);
+        }
+        // RSA keys take seconds, tokens too: never on a thread that serves others.
+        let engine = Arc::clone(&self.engine);
+        let made = tokio::task::spawn_blocking(move || engine.make_key(uid, algorithm)).await;
+        made.unwrap_or_else(|_| Err(Refusal::unavailable("the library could not make a key"))).map(Some)
+    }
+
+    /// A key of another purpose, from message to answer. Errors: the refusal, already logged.
+    async fn key_one(
+        &self,
+        message: &wire::EnsureKeyRequest,
+        caller: String,
+        operation: Operation,
+    ) -> Result<wire::Key, Refusal> {
+        let parsed = purpose::parse(message);
+        let uid = match &parsed {
+            Ok(ask) => Some(ask.uid),
+            Err(_) => message.key_uid.parse().ok(),
+        };
+        if let Some(uid) = uid {
+            self.within_rate(&caller, operation, None, uid).await?;
+        }
+        let made = match parsed {
+            Ok(ask) => self.fresh_key(ask.uid, ask.algorithm).await.map(|key| (ask, key)),
+            Err(refusal) => Err(refusal),
+        };
+        let (ask, key) = match made {
+            Ok(made) => made,
+            Err(refusal) => return Err(self.refused(refusal, caller, operation, None, uid).await),
+        };
+        let uid = ask.uid;
+        let answer = self.engine.ensure_key(ask, key, caller).await?;
+        let Some(key) = self.engine.key(&uid) else {
+            return Err(Refusal::internal("a key that was made is not there"));
+        };
+        Ok(wire::Key {
+            uid: uid.to_string(),
+            purpose: purpose::to_wire(key.purpose).into(),
+            key_algorithm: algorithm::to_wire(key.algorithm).into(),
+            public_key: key.key.public_key().spki_der().to_vec(),
+            state: purpose::state_to_wire(key.state).into(),
+            log_index: answer.log_index,
+            created: answer.created,
+        })
+    }
+
     async fn refused(
         &self,
         refusal: Refusal,
@@ -148,7 +215,7 @@ impl Service {
         id: Option<RequestId>,
         authority: Option<Uid>,
     ) -> Refusal {
-        let refused = Refused { refusal, caller, operation: operation.name(), id, authority };
+        let refused = Refused { refusal, caller, operation: operation.name(), id, authority, count: 1 };
         self.engine.refuse(refused).await
     }
 }
@@ -180,22 +247,18 @@ impl Signer for Service {
                 return Err(status_of(&refusal.to_wire()));
             }
         };
-        let (uid, algorithm) = (ask.id.uid, ask.algorithm);
-        let key = if self.engine.knows(&uid) || ask.expected_key_id.is_some() {
-            None
-        } else {
-            // RSA keys take seconds, tokens too: never on a thread that serves others.
-            let engine = Arc::clone(&self.engine);
-            let made = tokio::task::spawn_blocking(move || engine.make_key(uid, algorithm)).await;
-            let made = made.unwrap_or_else(|_| Err(Refusal::unavailable("the library could not make a key")));
-            let key = match made {
-                Ok(key) => key,
-                Err(refusal) => {
-                    let refusal = self.refused(refusal, caller, operation, Some(ask.id), Some(uid)).await;
-                    return Err(status_of(&refusal.to_wire()));
-                }
-            };
-            Some(key)
+        let uid = ask.id.uid;
+        let made = match self.within_rate(&caller, operation, Some(ask.id), uid).await {
+            Err(refusal) => return Err(status_of(&refusal.to_wire())),
+            Ok(()) if ask.expected_key_id.is_some() => Ok(None),
+            Ok(()) => self.fresh_key(uid, ask.algorithm).await,
+        };
+        let key = match made {
+            Ok(key) => key,
+            Err(refusal) => {
+                let refusal = self.refused(refusal, caller, operation, Some(ask.id), Some(uid)).await;
+                return Err(status_of(&refusal.to_wire()));
+            }
         };
         let answer =
             self.engine.ensure(ask, key, caller).await.map_err(|refusal| status_of(&refusal.to_wire()))?;
@@ -208,6 +271,17 @@ impl Signer for Service {
             log_index,
             created,
         }))
+    }
+
+    async fn ensure_key(
+        &self,
+        request: Request<wire::EnsureKeyRequest>,
+    ) -> Result<Response<wire::Key>, Status> {
+        let operation = Operation::EnsureKey;
+        let caller = self.authorise(&request, operation).await?;
+        let message = request.into_inner();
+        let answer = self.key_one(&message, caller, operation).await;
+        answer.map(Response::new).map_err(|refusal| status_of(&refusal.to_wire()))
     }
 
     async fn issue(&self, request: Request<wire::IssueRequest>) -> Result<Response<wire::Issued>, Status> {
@@ -285,7 +359,9 @@ mod tests {
     #[test]
     fn only_operators_may_ask_for_credentials() {
         for role in [Role::Signer, Role::Observer] {
-            for operation in [Operation::EnsureAuthority, Operation::Issue, Operation::IssueBatch] {
+            for operation in
+                [Operation::EnsureAuthority, Operation::EnsureKey, Operation::Issue, Operation::IssueBatch]
+            {
                 assert!(!operation.open_to(role), "{operation:?} {role:?}");
             }
             assert!(Operation::GetStatus.open_to(role));

@@ -12,6 +12,7 @@
 use crate::authority::OpenError;
 use crate::ids::Uid;
 use crate::ledger::{AuthorityRow, Found, HeadRow, Ledger, LedgerError};
+use crate::log::audit::{NEWEST, audit};
 use crate::log::disk::{DiskError, LogDir, join_bundle};
 use crate::log::merkle::leaf_hash;
 use crate::log::note::{LogKey, Verifier};
@@ -154,6 +155,7 @@ impl Store {
             }
             Some(checkpoint) => dir.edge(&checkpoint)?,
         };
+        audit(&dir, &edge, NEWEST)?;
         let mut frontier = edge.frontier();
         let unfinished = edge.unfinished(0);
         let mut tail = found.entries_from(edge.size() / FULL_U64 * FULL_U64)?;

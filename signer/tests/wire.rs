@@ -3,134 +3,25 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "test code outside #[test] functions")]
 
 mod support;
+mod world;
 
 use keywright_pki::algorithm::KeyAlgorithm;
 use keywright_pki::certificate::Certificate;
 use keywright_signer::refusal::Reason;
 use keywright_signer_protocol::tls::TlsFolder;
 use keywright_signer_protocol::v1alpha1 as wire;
-use keywright_signer_protocol::{SignerClient, Timeouts, connect, refusal_of};
+use keywright_signer_protocol::{connect, refusal_of};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use std::collections::BTreeSet;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use support::{End, Installation, foreign_log, leaf, new_key, root, uid};
-use tempfile::TempDir;
-
-const BINARY: &str = env!("CARGO_BIN_EXE_keywright-signer");
-const TIMEOUTS: Timeouts = Timeouts { connect: Duration::from_secs(5), request: Duration::from_secs(20) };
-
-fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
-}
-
-/// A signer process with everything it needs, in a temporary folder.
-struct World {
-    dir: TempDir,
-    installation: Installation,
-    operator: End,
-    listen: SocketAddr,
-    health: SocketAddr,
-    log: SocketAddr,
-    process: Option<Child>,
-}
-
-impl World {
-    fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let installation = Installation::new();
-        let signer = installation.end("keywright-signer");
-        let operator = installation.end("keywright-operator");
-        let observer = installation.end("keywright-observer");
-        let peers = [("keywright-operator", "operator", &operator), ("watcher", "observer", &observer)];
-        installation.folder(&dir.path().join("signer-tls"), &signer, &peers);
-        installation.folder(
-            &dir.path().join("operator-tls"),
-            &operator,
-            &[("keywright-signer", "signer", &signer)],
-        );
-        installation.folder(
-            &dir.path().join("observer-tls"),
-            &observer,
-            &[("keywright-signer", "signer", &signer)],
-        );
-        let world = Self {
-            dir,
-            installation,
-            operator,
-            listen: free_address(),
-            health: free_address(),
-            log: free_address(),
-            process: None,
-        };
-        assert!(Self::command(&["kek", "create", world.path("kek").to_str().unwrap()]).status.success());
-        world
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    fn command(arguments: &[&str]) -> Output {
-        Command::new(BINARY).args(arguments).output().unwrap()
-    }
-
-    fn run(&self) -> Command {
-        let mut command = Command::new(BINARY);
-        command.arg("run");
-        for (option, value) in [("state-dir", "state"), ("kek-file", "kek"), ("tls-dir", "signer-tls")] {
-            command.arg(format!("--{option}")).arg(self.path(value));
-        }
-        command.args(["--listen", &self.listen.to_string(), "--health-listen", &self.health.to_string()]);
-        command.args(["--log-listen", &self.log.to_string()]);
-        command
-    }
-
-    fn start(&mut self) {
-        let log = std::fs::File::options().create(true).append(true).open(self.path("stderr")).unwrap();
-        self.process = Some(self.run().stderr(log).stdout(Stdio::null()).spawn().unwrap());
-        for _ in 0..200 {
-            if self.get("/readyz").starts_with("HTTP/1.1 200") {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(25));
-        }
-        panic!("not ready: {}", std::fs::read_to_string(self.path("stderr")).unwrap());
-    }
-
-    fn get(&self, path: &str) -> String {
-        use std::io::{Read as _, Write as _};
-        let Ok(mut stream) = TcpStream::connect(self.health) else { return String::new() };
-        let _ = write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-        let mut answer = String::new();
-        let _ = stream.read_to_string(&mut answer);
-        answer
-    }
-
-    fn signal(&mut self, signal: &str) -> std::process::ExitStatus {
-        let mut process = self.process.take().unwrap();
-        assert!(Command::new("kill").args([signal, &process.id().to_string()]).status().unwrap().success());
-        process.wait().unwrap()
-    }
-
-    fn client(&self, folder: &str) -> SignerClient {
-        connect(&self.listen.to_string(), &self.path(folder), TIMEOUTS).unwrap()
-    }
-}
-
-impl Drop for World {
-    fn drop(&mut self) {
-        if let Some(process) = &mut self.process {
-            let _ = process.kill();
-            let _ = process.wait();
-        }
-    }
-}
+use world::{BINARY, TIMEOUTS, World, free_address};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pinned_operator_gets_certificates_and_an_observer_only_the_status() {

@@ -180,6 +180,8 @@ fn messages() {
         max_leaf_seconds: Some(86_400),
         allowed_usages: vec!["server auth".into(), "digital signature".into()],
         allowed_key_algorithms: vec![wire::KeyAlgorithm::EcdsaP256.into()],
+        allowed_callers: vec!["operator".into()],
+        rate_per_second: Some(10),
         crl_distribution_points: vec!["http://a.example/crl".into()],
         ..Default::default()
     };
@@ -217,13 +219,25 @@ fn messages() {
         rule: "must be DER".into(),
         fix: "send DER".into(),
     };
+    let of_jwt = wire::EnsureKeyRequest {
+        fencing_token: 1,
+        key_uid: "6f1e0c3a-0000-4000-8000-000000000004".into(),
+        purpose: wire::KeyPurpose::Jwt.into(),
+        key_algorithm: wire::KeyAlgorithm::EcdsaP256.into(),
+        constraints: Some(wire::Constraints {
+            burst: Some(5),
+            rate_per_second: Some(1),
+            ..Default::default()
+        }),
+    };
     let batch = wire::IssueBatchRequest { requests: vec![issue.clone(), issue.clone()] };
     for (kind, name, message) in [
         (0, "issue", issue.encode_to_vec()),
         (1, "ensure", ensure.encode_to_vec()),
         (2, "batch", batch.encode_to_vec()),
         (3, "constraints", constraints.encode_to_vec()),
-        (4, "refusal", refusal.encode_to_vec()),
+        (4, "key", of_jwt.encode_to_vec()),
+        (5, "refusal", refusal.encode_to_vec()),
     ] {
         put("messages", name, &[&[kind], message.as_slice()].concat());
     }
@@ -266,6 +280,11 @@ fn log() {
     let cosigned = format!("\u{2014} witness.example {}\n", Base64::encode_string(&[1; 76]));
     put("note", "cosigned", &[verifier.as_bytes(), b"\n", &checkpoint, cosigned.as_bytes()].concat());
 
+    let line = |ask: &str| [verifier.as_bytes(), b"\n", ask.as_bytes(), b"\n\n", &checkpoint].concat();
+    put("witness", "first", &line("old 0"));
+    put("witness", "same", &line("old 2"));
+    put("witness", "grown", &line(&format!("old 1\n{}", Base64::encode_string(&leaf_hash(&signature)))));
+
     let mut bundle = Vec::new();
     for entry in [&intent, &signature] {
         join_bundle(&mut bundle, entry);
@@ -273,6 +292,7 @@ fn log() {
     let numbers = |index: u64, size: u64| [index.to_be_bytes(), size.to_be_bytes()].concat();
     put("tile", "bundle", &[numbers(1, 2), bundle].concat());
     put("tile", "hashes", &[numbers(2, 70_000), vec![7; 4 * 32]].concat());
+    put("tile", "path", b"tile/entries/x001/x234/067.p/12");
     put("tile", "largest", &numbers(u64::MAX - 1, u64::MAX));
 
     let proof = Proof {

@@ -119,19 +119,28 @@ pub enum AssembleError {
     Encoding,
 }
 
+impl TbsDer {
+    /// DER of the certificate with this signature, which is not looked at; nothing is read back.
+    ///
+    /// Errors: `Encoding`, which no real signature causes.
+    pub fn with_signature(&self, signature: &[u8]) -> Result<Vec<u8>, AssembleError> {
+        let encode = || -> der::Result<Vec<u8>> {
+            Signed {
+                content: AnyRef::from_der(&self.der)?,
+                algorithm: self.algorithm.signature_algorithm(),
+                signature: BitStringRef::from_bytes(signature)?,
+            }
+            .to_der()
+        };
+        encode().map_err(|_| AssembleError::Encoding)
+    }
+}
+
 /// Puts the signature to the bytes it was made over.
 ///
 /// Does not verify it: see [`Certificate::verify_signed_by`]. Errors: the result does not read back as a certificate.
 pub fn assemble(tbs: &TbsDer, signature: &[u8]) -> Result<Certificate, AssembleError> {
-    let encode = || -> der::Result<Vec<u8>> {
-        Signed {
-            content: AnyRef::from_der(&tbs.der)?,
-            algorithm: tbs.algorithm.signature_algorithm(),
-            signature: BitStringRef::from_bytes(signature)?,
-        }
-        .to_der()
-    };
-    Ok(Certificate::from_der(&encode().map_err(|_| AssembleError::Encoding)?)?)
+    Ok(Certificate::from_der(&tbs.with_signature(signature)?)?)
 }
 
 impl Template {

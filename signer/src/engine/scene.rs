@@ -1,16 +1,18 @@
 //! What one turn looks at, and the judgement of each request within it.
 
 use super::{Answer, Refused, Reply};
+use crate::access::{may_use, with_callers};
 use crate::authority::{Authority, Birth, Keyring, certificates_of, destroyed};
 use crate::authority_key::AuthorityKey;
 use crate::constraints::KeyConstraints;
 use crate::history::{Ask, Past, judge as judge_history};
 use crate::ids::{RequestId, Uid};
 use crate::judge;
-use crate::ledger::{RequestRow, View};
+use crate::ledger::{Purpose as LedgerPurpose, RequestRow, View};
 use crate::log::entry::Kind;
 use crate::parse::{ValidEnsure, ValidIssue};
 use crate::path::{Linted, Purpose, Turn};
+use crate::purpose;
 use crate::refusal::{Reason, Refusal};
 use crate::seal::Kek;
 use aws_lc_rs::digest::{SHA256, digest};
@@ -61,7 +63,7 @@ impl Scene<'_> {
 
     /// Notes a refusal in the log; it is answered with the commit.
     pub(super) fn refuse(&mut self, refused: Refused, reply: Reply) {
-        let Refused { refusal, caller, operation, id, authority } = refused;
+        let Refused { refusal, caller, operation, id, authority, count } = refused;
         tracing::info!(
             operation,
             caller,
@@ -82,6 +84,9 @@ impl Scene<'_> {
         if let Some(uid) = authority {
             entry = entry.with("authority", uid.to_string());
         }
+        if count > 1 {
+            entry = entry.with("count", count);
+        }
         let refusal = match self.turn.enter(&entry) {
             Ok(_) => refusal,
             Err(too_long) => too_long,
@@ -89,7 +94,7 @@ impl Scene<'_> {
         self.answers.push((reply, Err(refusal)));
     }
 
-    fn fence(&mut self, token: u64) -> Result<(), Refusal> {
+    pub(super) fn fence(&mut self, token: u64) -> Result<(), Refusal> {
         if token < self.fencing {
             return Err(Refusal::new(
                 Reason::StaleFencingToken,
@@ -138,8 +143,9 @@ impl Scene<'_> {
 
     /// A leaf: fencing, authority, past, constraints, lint, in this order.
     pub(super) fn issue(&mut self, ask: ValidIssue, caller: &str, ticket: u64) -> Result<Course, Refusal> {
-        self.fence(ask.fencing)?;
         let line = self.keyring.line("authorityUid", ask.authority)?;
+        may_use("authorityUid", caller, &line)?;
+        self.fence(ask.fencing)?;
         let Some(authority) = line.first() else {
             return Err(Refusal::internal("a line of authorities is never empty"));
         };
@@ -176,20 +182,31 @@ impl Scene<'_> {
     /// An authority: made, tightened, renewed or only looked up.
     pub(super) fn ensure(
         &mut self,
-        ask: ValidEnsure,
+        mut ask: ValidEnsure,
         key: Option<AuthorityKey>,
         caller: &str,
         ticket: u64,
     ) -> Result<Course, Refusal> {
-        self.fence(ask.fencing)?;
         let line = match ask.parent {
             None => Vec::new(),
             Some(parent) => self.keyring.line("parentUid", parent)?,
         };
+        may_use("parentUid", caller, &line)?;
+        if let Some(parent) = line.first() {
+            purpose::must_be("parentUid", parent.purpose, LedgerPurpose::X509Authority)?;
+        }
         if self.keyring.is_destroyed(&ask.id.uid) {
             return Err(destroyed("requestKey"));
         }
         let known = self.keyring.get(&ask.id.uid).map(Arc::clone);
+        if let Some(known) = &known {
+            may_use("requestKey", caller, std::slice::from_ref(known))?;
+            purpose::must_be("requestKey", known.purpose, LedgerPurpose::X509Authority)?;
+        }
+        self.fence(ask.fencing)?;
+        let has = known.as_ref().map(|known| &known.constraints.access);
+        let above = line.first().map(|parent| &parent.constraints.access);
+        ask.constraints = with_callers(ask.constraints, has, above, caller);
         let (authority, event) = match &known {
             Some(authority) => {
                 immutable(authority, &ask)?;
@@ -219,6 +236,7 @@ impl Scene<'_> {
                 };
                 let birth = Birth {
                     uid: ask.id.uid,
+                    purpose: LedgerPurpose::X509Authority,
                     subject: ask.subject_wire.clone(),
                     parent: ask.parent,
                     constraints,
@@ -276,7 +294,7 @@ impl Scene<'_> {
         Ok(course)
     }
 
-    fn key_event(
+    pub(super) fn key_event(
         &mut self,
         authority: &Arc<Authority>,
         event: &'static str,
@@ -289,7 +307,7 @@ impl Scene<'_> {
             .with("authority", authority.uid.to_string())
             .with("event", event)
             .with("algorithm", authority.algorithm.name())
-            .with("purpose", "x509-authority")
+            .with("purpose", purpose::name(authority.purpose))
             .with("spki", hex::encode(authority.key.public_key().spki_sha256()))
             .with("constraints", hex::encode(constraints))
             .with("custody", authority.key.place())

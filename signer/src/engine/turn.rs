@@ -236,6 +236,7 @@ impl Writer {
                     operation: "Issue",
                     id: Some(id),
                     authority: Some(authority),
+                    count: 1,
                 });
                 self.follow(ticket, id, course, reply, scene);
             }
@@ -251,7 +252,25 @@ impl Writer {
                     operation: "EnsureAuthority",
                     id: Some(id),
                     authority: Some(id.uid),
+                    count: 1,
                 });
+                self.follow(ticket, id, course, reply, scene);
+            }
+            Job::Key(asked) => {
+                if let Some(line) = self.busy.get_mut(&asked.ask.uid) {
+                    return line.push_back(Job::Key(asked));
+                }
+                let Asked { ask, caller, key, reply } = *asked;
+                let (id, ticket) = (RequestId { uid: ask.uid, step: 0 }, self.ticket());
+                let course =
+                    scene.ensure_key(&ask, key, &caller).map(Course::Answer).map_err(|refusal| Refused {
+                        refusal,
+                        caller,
+                        operation: "EnsureKey",
+                        id: None,
+                        authority: Some(id.uid),
+                        count: 1,
+                    });
                 self.follow(ticket, id, course, reply, scene);
             }
         }
@@ -409,6 +428,9 @@ impl Writer {
                     let _ = asked.reply.send(Err(refusal.clone()));
                 }
                 Job::Ensure(asked) => {
+                    let _ = asked.reply.send(Err(refusal.clone()));
+                }
+                Job::Key(asked) => {
                     let _ = asked.reply.send(Err(refusal.clone()));
                 }
                 Job::Refuse(refuse) => {

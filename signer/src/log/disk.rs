@@ -22,6 +22,22 @@ pub enum DiskError {
     /// The checkpoint is not this log's.
     #[error("log: {0}; restore the log folder that belongs to this ledger")]
     Checkpoint(#[from] NoteError),
+    /// An earlier checkpoint of the same log, signed by its key, is not a beginning of this one.
+    #[error(
+        "log: it had {size} entries with another root before: its key signed two histories; keep both checkpoints as proof, and rely on neither"
+    )]
+    Forked {
+        /// Size of the earlier checkpoint.
+        size: u64,
+    },
+    /// It is shorter than an earlier checkpoint.
+    #[error("log: it has {size} entries now and had {earlier} before: it was cut; restore the log folder")]
+    Cut {
+        /// Number of entries now.
+        size: u64,
+        /// Number of entries before.
+        earlier: u64,
+    },
     /// A tile is missing, cut, or not what the checkpoint commits to.
     #[error(
         "log: {what} was cut or edited; restore the log folder, and run `keywright-signer log fsck` to see how far it is sound"
@@ -86,10 +102,21 @@ impl LogDir {
     pub fn hashes(&self, level: u8, n: u64, width: usize) -> Result<Vec<Hash>, DiskError> {
         let bytes = self.tile(Row::Hashes(level), n, width)?;
         let hashes: Vec<Hash> = bytes.as_chunks().0.iter().take(width).copied().collect();
-        if hashes.len() == width {
+        let is_whole = width < FULL || bytes.len() == FULL * size_of::<Hash>();
+        if hashes.len() == width && is_whole {
             Ok(hashes)
         } else {
             Err(DiskError::Damaged { what: path(Row::Hashes(level), n, width).display().to_string() })
+        }
+    }
+
+    /// A full bundle as it is; none when it is not there, as after archiving.
+    pub fn full_bundle(&self, n: u64) -> Result<Option<Vec<u8>>, DiskError> {
+        let file = self.root.join(path(Row::Entries, n, FULL));
+        match fs::read(&file) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Self::io(&file)(error)),
         }
     }
 

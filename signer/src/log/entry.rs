@@ -8,12 +8,12 @@
 //!
 //! | `kind` | written | besides `at`, `kind`, `v` |
 //! |---|---|---|
-//! | `key` | when a key is made or tightened, when everything is re-wrapped under another key-encryption key (`event` `rewrapped`, `from`, `to`, `custody`, `keys`), or its state is changed by hand | `authority`, `event` (`created`, `tightened`, `active`, `retiring`, `disabled`, `destroyed`), `caller`; with the first two `algorithm`, `purpose`, `spki`, `constraints`, `custody`; with the others `from` |
+//! | `key` | when a key is made or tightened, when everything is re-wrapped under another key-encryption key (`event` `rewrapped`, `from`, `to`, `custody`, `keys`), or its state is changed by hand | `authority`, `event` (`created`, `tightened`, `active`, `retiring`, `disabled`, `destroyed`), `caller`; with the first two `algorithm`, `purpose`, `spki`, `constraints` (SHA-256 of what is in force, as protobuf), `custody`; with the others `from` |
 //! | `intent` | durably before a signature is made | `authority`, `uid`, `step`, `caller`, `fencing`, `serial`, `spki`, `notBefore`, `notAfter`, `usages`, `isCa`, `tbs`, `names` |
 //! | `superseded` | before a second certificate of one request | `uid`, `step`, `serial`, `why` |
 //! | `signature` | when the certificate exists, before it leaves | `intent` (index), `serial`, `certificate` |
 //! | `abandoned` | an intent that came to nothing | `intent` (index), `serial`, `why` |
-//! | `refusal` | a request that was refused | `caller`, `operation`, `reason`, `field`, and `uid`, `step`, `authority` where known |
+//! | `refusal` | a request that was refused | `caller`, `operation`, `reason`, `field`, and `uid`, `step`, `authority` where known; `count` where it stands for a row of which only the first, second, fourth and so on are written: so many were refused in this row until now |
 //! | `fencing-reset` | by hand, offline | `from` |
 
 use aws_lc_rs::digest::{Context, SHA256};

@@ -2,6 +2,7 @@
 //!
 //! Needs no key but the log's public one, no ledger, and never writes.
 
+use super::audit::is_bundle_of;
 use super::disk::{DiskError, LogDir};
 use super::merkle::leaf_hash;
 use super::note::{Checkpoint, Verifier};
@@ -16,17 +17,36 @@ pub struct Sound {
     pub tiles: u64,
 }
 
-/// Recomputes everything from the entry bundles. Errors: the first thing that is missing or wrong.
-pub fn fsck(dir: &LogDir, verifier: &Verifier) -> Result<Sound, DiskError> {
+/// Recomputes everything from the entry bundles; `earlier` are checkpoints that were seen before.
+///
+/// Errors: the first thing that is missing or wrong; that an earlier checkpoint is not a beginning of this log.
+pub fn fsck(dir: &LogDir, verifier: &Verifier, earlier: &[Checkpoint]) -> Result<Sound, DiskError> {
     let damaged = |what: String| DiskError::Damaged { what };
     let checkpoint =
         dir.checkpoint(verifier)?.ok_or_else(|| damaged("the checkpoint (it is missing)".into()))?;
+    if let Some(longer) = earlier.iter().find(|one| one.size > checkpoint.size) {
+        return Err(DiskError::Cut { size: checkpoint.size, earlier: longer.size });
+    }
+    let forked = |edge: &Edge| {
+        earlier.iter().find(|one| one.size == edge.size() && one.root != edge.frontier().root())
+    };
     let mut edge = Edge::default();
     let mut tiles = 0;
     while edge.size() < checkpoint.size {
         let n = edge.size() / FULL_U64;
         let width = usize::try_from(checkpoint.size - edge.size()).map_or(FULL, |left| left.min(FULL));
-        for entry in dir.entries(n, width)? {
+        let entries = dir.entries(n, width)?;
+        if width == FULL {
+            let hashes: Vec<_> = entries.iter().map(|entry| leaf_hash(entry)).collect();
+            let bytes = dir.full_bundle(n)?.unwrap_or_default();
+            if !is_bundle_of(&bytes, &hashes) {
+                return Err(damaged(format!("entry bundle {n} (bytes follow its last entry)")));
+            }
+        }
+        for entry in entries {
+            if let Some(one) = forked(&edge) {
+                return Err(DiskError::Forked { size: one.size });
+            }
             for FullTile { level, n, hashes } in edge.push(leaf_hash(&entry)) {
                 tiles += 1;
                 if dir.hashes(level, n, FULL)? != hashes {
@@ -49,6 +69,9 @@ pub fn fsck(dir: &LogDir, verifier: &Verifier) -> Result<Sound, DiskError> {
     }
     if edge.frontier().root() != checkpoint.root {
         return Err(damaged("an entry (the root is not the checkpoint's)".into()));
+    }
+    if let Some(one) = forked(&edge) {
+        return Err(DiskError::Forked { size: one.size });
     }
     Ok(Sound { checkpoint, tiles })
 }
@@ -74,7 +97,7 @@ mod tests {
         let mut log = Log::new(dir.clone(), key(), Edge::default(), Vec::new());
         for (from, to) in [(0, 1), (1, 200), (200, 256), (256, 900), (900, 901)] {
             log.publish(&entries(from..to)).unwrap();
-            assert_eq!(fsck(&dir, key().verifier()).unwrap().checkpoint.size, u64::from(to));
+            assert_eq!(fsck(&dir, key().verifier(), &[]).unwrap().checkpoint.size, u64::from(to));
         }
         dir
     }
@@ -109,14 +132,33 @@ mod tests {
             let mut edited = sound.clone();
             edited[10] ^= 1;
             fs::write(&path, &edited).unwrap();
-            assert!(fsck(&dir, key().verifier()).is_err(), "{file} edited");
+            assert!(fsck(&dir, key().verifier(), &[]).is_err(), "{file} edited");
             fs::write(&path, &sound[..sound.len() / 2]).unwrap();
-            assert!(fsck(&dir, key().verifier()).is_err(), "{file} cut");
+            assert!(fsck(&dir, key().verifier(), &[]).is_err(), "{file} cut");
             fs::remove_file(&path).unwrap();
-            assert!(fsck(&dir, key().verifier()).is_err(), "{file} removed");
+            assert!(fsck(&dir, key().verifier(), &[]).is_err(), "{file} removed");
             fs::write(&path, &sound).unwrap();
-            fsck(&dir, key().verifier()).unwrap();
+            fsck(&dir, key().verifier(), &[]).unwrap();
         }
+    }
+
+    #[test]
+    fn another_history_under_the_same_key_is_told_by_an_earlier_checkpoint() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = log(&temp.path().join("one"));
+        let fork = LogDir::new(temp.path().join("two"));
+        let mut other = Log::new(fork.clone(), key(), Edge::default(), Vec::new());
+        other.publish(&entries(0..300)).unwrap();
+        let earlier = fork.checkpoint(key().verifier()).unwrap().unwrap();
+        fsck(&dir, key().verifier(), std::slice::from_ref(&earlier)).unwrap();
+        other.publish(&entries(1000..1400)).unwrap();
+        fsck(&fork, key().verifier(), std::slice::from_ref(&earlier)).unwrap();
+        let forked = fork.checkpoint(key().verifier()).unwrap().unwrap();
+        let found = fsck(&dir, key().verifier(), &[earlier.clone(), forked]);
+        assert!(matches!(found, Err(DiskError::Forked { size: 700 })), "{found:?}");
+        let longer = dir.checkpoint(key().verifier()).unwrap().unwrap();
+        let found = fsck(&fork, key().verifier(), &[longer]);
+        assert!(matches!(found, Err(DiskError::Cut { size: 700, earlier: 901 })), "{found:?}");
     }
 
     #[test]

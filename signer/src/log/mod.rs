@@ -10,6 +10,7 @@
 //! ```
 //! Sources: c2sp.org/tlog-tiles, c2sp.org/tlog-checkpoint, c2sp.org/signed-note, RFC 6962 section 2.1.
 
+pub mod audit;
 pub mod consistency;
 pub mod disk;
 pub mod entry;

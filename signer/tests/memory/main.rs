@@ -151,7 +151,7 @@ impl Signer {
             let copy = PrivateKey::from_pkcs8_der(&key.to_pkcs8_der().unwrap()).unwrap();
             bench
                 .engine()
-                .ensure(parse::ensure(&request).unwrap(), Some(copy.into()), "test".into())
+                .ensure(parse::ensure(&request).unwrap(), Some(copy.into()), "keywright-operator".into())
                 .await
                 .unwrap();
         }

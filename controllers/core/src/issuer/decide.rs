@@ -99,6 +99,8 @@ fn constraints(authority: &ValidAuthority) -> signer::Constraints {
         crl_distribution_points: spec.crl_distribution_points.clone(),
         ocsp_servers: spec.ocsp_servers.clone(),
         issuing_certificate_urls: spec.issuing_certificate_urls.clone(),
+        // Callers and their rates: the key is this operator's, at the signer's own rate.
+        ..signer::Constraints::default()
     }
 }
 
