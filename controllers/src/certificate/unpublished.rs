@@ -3,6 +3,7 @@
 //! Only saves asking the signer again. Whoever loses it (a crash) asks again with another key, and the signer records
 //! the earlier certificate as superseded.
 
+use jiff::Timestamp;
 use keywright_pki::certificate::Certificate;
 use keywright_pki::key::PrivateKey;
 use std::collections::{HashMap, HashSet};
@@ -15,6 +16,8 @@ pub(super) struct Made {
     pub(super) key: PrivateKey,
     pub(super) leaf: Certificate,
     pub(super) log_index: u64,
+    /// The operator's time of the look that asked for it.
+    pub(super) asked: Timestamp,
 }
 
 /// By UID of the Certificate.

@@ -170,7 +170,9 @@ impl Drop for Follower {
 pub(super) fn latencies(from: &HashMap<String, Instant>, to: &HashMap<String, Instant>) -> Vec<f64> {
     let mut all: Vec<f64> = from
         .iter()
-        .filter_map(|(name, sent)| Some(to.get(name)?.saturating_duration_since(*sent).as_secs_f64() * 1000.0))
+        .filter_map(|(name, sent)| {
+            Some(to.get(name)?.saturating_duration_since(*sent).as_secs_f64() * 1000.0)
+        })
         .collect();
     all.sort_by(f64::total_cmp);
     all

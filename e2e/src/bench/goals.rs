@@ -119,7 +119,8 @@ mod tests {
 
     #[test]
     fn a_size_that_takes_longer_for_each_is_not_linear() {
-        let figures = |wall| Figures { fake: vec![issuance(1000, 1.0), issuance(100_000, wall)], ..Figures::default() };
+        let figures =
+            |wall| Figures { fake: vec![issuance(1000, 1.0), issuance(100_000, wall)], ..Figures::default() };
         assert!(goals(&figures(120.0))[0].met);
         assert!(!goals(&figures(140.0))[0].met);
     }

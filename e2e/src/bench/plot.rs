@@ -87,8 +87,10 @@ mod tests {
 
     #[test]
     fn each_measured_size_is_drawn_and_nothing_is_drawn_of_nothing() {
-        let issuance = |certificates, wall_seconds| Issuance { certificates, wall_seconds, ..Issuance::default() };
-        let figures = Figures { issuance: vec![issuance(100, 1.0), issuance(1000, 9.0)], ..Figures::default() };
+        let issuance =
+            |certificates, wall_seconds| Issuance { certificates, wall_seconds, ..Issuance::default() };
+        let figures =
+            Figures { issuance: vec![issuance(100, 1.0), issuance(1000, 9.0)], ..Figures::default() };
         let svg = plot(&figures).unwrap();
         assert!(svg.starts_with("<svg") && svg.contains("kube-apiserver"), "{svg}");
         assert!(!plot(&Figures::default()).unwrap().contains("kube-apiserver"));

@@ -105,9 +105,11 @@ fn issued(text: &mut String, title: &str, all: &[Issuance]) -> std::fmt::Result 
     )?;
     writeln!(text, "|{}", "---|".repeat(14))?;
     for one in all {
-        let or_none = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.2}"));
+        let or_none =
+            |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.2}"));
         let writes = one.writes.as_ref();
-        let api_server = one.api_server.map(|cost| cost.cpu_seconds * 1000.0 / super::figures::ratio(one.certificates, 1));
+        let api_server =
+            one.api_server.map(|cost| cost.cpu_seconds * 1000.0 / super::figures::ratio(one.certificates, 1));
         writeln!(
             text,
             "| {} | {:.2} | {:.2} | {:.0} | {:.0} | {:.2} | {:.1} | {:.2} | {:.1} | {} | {} | {} | {} | {} |",

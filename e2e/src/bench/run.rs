@@ -5,8 +5,8 @@ use super::goals::goals;
 use super::history::{self, Run};
 use super::issuance::Stand;
 use super::{fake, floor, plot, report};
-use crate::assets::{Assets, run as command};
 use crate::Error;
+use crate::assets::{Assets, run as command};
 use keywright_ambient::{Clock, SystemClock};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -42,7 +42,11 @@ pub async fn run(options: Options) -> Result<usize, Error> {
     for &size in &options.fake {
         println!("{size} certificates against an API server in memory");
         let measured = fake::measure(size).await?;
-        println!("  {:.1} s, operator {:.2} CPU s per 1,000", measured.wall_seconds, measured.operator_cpu_per_1000());
+        println!(
+            "  {:.1} s, operator {:.2} CPU s per 1,000",
+            measured.wall_seconds,
+            measured.operator_cpu_per_1000()
+        );
         figures.fake.push(measured);
     }
     write(&options.out, &figures)
@@ -57,7 +61,11 @@ async fn measure(options: &Options, figures: &mut Figures) -> Result<(), Error> 
             figures.idle = Some(stand.idle().await?);
         }
         let measured = stand.issue(size).await?;
-        println!("  {:.1} s, operator {:.2} CPU s per 1,000", measured.wall_seconds, measured.operator_cpu_per_1000());
+        println!(
+            "  {:.1} s, operator {:.2} CPU s per 1,000",
+            measured.wall_seconds,
+            measured.operator_cpu_per_1000()
+        );
         figures.issuance.push(measured);
         if Some(size) != last {
             continue;
@@ -85,8 +93,8 @@ fn write(out: &Path, figures: &Figures) -> Result<usize, Error> {
     let goals = goals(figures);
     let text = report::markdown(figures, &goals, &regressions, "issuance.svg");
     let json = serde_json::json!({ "figures": figures, "goals": goals });
-    let drawn = plot::plot(figures)
-        .map_err(|problem| Error::Garbled { path: out.join("issuance.svg"), problem })?;
+    let drawn =
+        plot::plot(figures).map_err(|problem| Error::Garbled { path: out.join("issuance.svg"), problem })?;
     for (name, content) in
         [("issuance.json", format!("{json:#}\n")), ("issuance.md", text.clone()), ("issuance.svg", drawn)]
     {
@@ -116,6 +124,10 @@ fn machine() -> Result<Machine, Error> {
         cores: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         processor: processor.map_or_else(|| "unknown".into(), |(_, name)| name.to_owned()),
         kernel: read("/proc/sys/kernel/osrelease")?.trim().to_owned(),
-        load_before: read("/proc/loadavg")?.split(' ').next().and_then(|load| load.parse().ok()).unwrap_or(0.0),
+        load_before: read("/proc/loadavg")?
+            .split(' ')
+            .next()
+            .and_then(|load| load.parse().ok())
+            .unwrap_or(0.0),
     })
 }

@@ -35,11 +35,7 @@ impl Usage {
             std::fs::read_to_string(&path).map_err(Error::file("read", &path))
         };
         let (stat, status) = (read("stat")?, read("status")?);
-        Ok(Self {
-            cpu: ticks(&stat) / TICKS,
-            resident: mib(&status, "VmRSS:"),
-            peak: mib(&status, "VmHWM:"),
-        })
+        Ok(Self { cpu: ticks(&stat) / TICKS, resident: mib(&status, "VmRSS:"), peak: mib(&status, "VmHWM:") })
     }
 
     /// From `before` until now.
@@ -71,7 +67,9 @@ mod tests {
 
     #[test]
     fn memory_is_told_in_mib() {
-        assert!((mib("Name:\tx\nVmHWM:\t    2048 kB\nVmRSS:\t 1024 kB\n", "VmHWM:") - 2.0).abs() < f64::EPSILON);
+        assert!(
+            (mib("Name:\tx\nVmHWM:\t    2048 kB\nVmRSS:\t 1024 kB\n", "VmHWM:") - 2.0).abs() < f64::EPSILON
+        );
     }
 
     #[test]

@@ -51,11 +51,8 @@ impl Clocks {
         let clock = |name: &str| {
             let path = folder.path().join(name);
             let file = OpenOptions::new().create_new(true).write(true).open(&path);
-            let clock = Clock {
-                library: library.clone(),
-                file: file.map_err(Error::file("make", &path))?,
-                path,
-            };
+            let clock =
+                Clock { library: library.clone(), file: file.map_err(Error::file("make", &path))?, path };
             clock.shift(0)?;
             Ok::<_, Error>(clock)
         };

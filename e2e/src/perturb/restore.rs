@@ -51,8 +51,14 @@ pub(super) async fn play(rig: &mut Rig, namespace: &str) -> Result<Faults, Error
         let starts = rig.worker.operator.starts();
         rig.worker.operator.kill()?;
         until_started(rig, starts).await?;
-        rig.cluster.merge(&of("edited"), &json!({ "metadata": { "annotations": { "keywright.dev/renew": starts.to_string() } } })).await?;
-        let revision = rig.cluster.get(&of("edited")).await?.unwrap_or_default()["status"]["revision"].clone();
+        rig.cluster
+            .merge(
+                &of("edited"),
+                &json!({ "metadata": { "annotations": { "keywright.dev/renew": starts.to_string() } } }),
+            )
+            .await?;
+        let revision =
+            rig.cluster.get(&of("edited")).await?.unwrap_or_default()["status"]["revision"].clone();
         wait_for("edited is renewed", PATIENCE, async || {
             let now = rig.cluster.get(&of("edited")).await?.unwrap_or_default();
             Ok((now["status"]["revision"].as_i64() > revision.as_i64()).then_some(()))

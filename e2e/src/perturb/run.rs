@@ -3,8 +3,9 @@
 use super::clock::{self, Clocks, Jump};
 use super::crash::{Position, Reference, grouped, learn, strike};
 use super::faults::{Storm, slow, storm};
-use super::fuzz::{self, Kind};
+use super::fuzz;
 use super::judge::Faults;
+use super::kinds::KINDS;
 use super::proxy::Verdict;
 use super::quiet::{Rest, broken};
 use super::random::Random;
@@ -268,8 +269,8 @@ impl Session {
             Extent::Short => 30,
             Extent::All => 1000,
         };
-        for kind in Kind::ALL {
-            let name = format!("fuzz/{}", kind.name().to_lowercase());
+        for kind in &KINDS {
+            let name = kind.case();
             let random = Random::of(seed, &name);
             cases.push(Case {
                 name,

@@ -58,15 +58,19 @@ impl Model for System {
             Property::always("each signature has a cause", |_, state: &State| {
                 state.signed <= state.most_signatures()
             }),
-            Property::always("left alone it comes to rest with what is wanted", |system: &Self, state: &State| {
-                system.settled(state).is_some_and(|end| end.is_as_wanted())
-            }),
+            Property::always(
+                "left alone it comes to rest with what is wanted",
+                |system: &Self, state: &State| system.settled(state).is_some_and(|end| end.is_as_wanted()),
+            ),
             Property::always("what is published counts", |system: &Self, state: &State| {
                 !system.counts || system.settled(state).is_some_and(|end| end.counts())
             }),
-            Property::eventually("it rests when nothing can happen any more", |system: &Self, state: &State| {
-                system.settled(state).as_ref() == Some(state) && state.is_as_wanted()
-            }),
+            Property::eventually(
+                "it rests when nothing can happen any more",
+                |system: &Self, state: &State| {
+                    system.settled(state).as_ref() == Some(state) && state.is_as_wanted()
+                },
+            ),
             Property::sometimes("a certificate is superseded", |_, state: &State| {
                 usize::try_from(state.signed).is_ok_and(|signed| signed > state.live.len())
             }),
@@ -98,7 +102,8 @@ fn check(trouble: Trouble, counts: bool, least: usize) {
     assert!(states > least, "only {states} states: the model has lost something that can happen");
 }
 
-const NONE: Trouble = Trouble { edits: 0, deletions: 0, crashes: 0, changes: 0, late: false, twice: 0, lost: 0 };
+const NONE: Trouble =
+    Trouble { edits: 0, deletions: 0, crashes: 0, changes: 0, late: false, twice: 0, lost: 0 };
 
 #[test]
 fn with_crashes_at_any_moment() {
@@ -117,5 +122,9 @@ fn with_a_change_of_leaders() {
 
 #[test]
 fn with_requests_that_arrive_late_and_twice() {
-    check(Trouble { edits: 1, deletions: 1, crashes: 1, changes: 1, late: true, twice: 1, lost: 0 }, false, 1000);
+    check(
+        Trouble { edits: 1, deletions: 1, crashes: 1, changes: 1, late: true, twice: 1, lost: 0 },
+        false,
+        1000,
+    );
 }

@@ -91,7 +91,8 @@ fn list(server: &Server, label: &Label, scope: &Scope, query: &HashMap<String, S
     let (version, items, next) = server.page(&label.resource, scope, after.as_ref(), limit);
     let next = next.map_or_else(String::new, |(namespace, name)| format!("{namespace}/{name}"));
     let metadata = json!({ "resourceVersion": version.to_string(), "continue": next });
-    let mut list = format!(r#"{{"apiVersion":"v1","kind":"List","metadata":{metadata},"items":["#).into_bytes();
+    let mut list =
+        format!(r#"{{"apiVersion":"v1","kind":"List","metadata":{metadata},"items":["#).into_bytes();
     list.extend_from_slice(&items.join(&b','));
     list.extend_from_slice(b"]}");
     reply(StatusCode::OK, list.into())

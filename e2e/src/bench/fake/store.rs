@@ -239,7 +239,8 @@ impl State {
             metadata["creationTimestamp"] = json!("2026-01-01T00:00:00Z");
             metadata["generation"] = json!(1);
         }
-        let labels = metadata["labels"].as_object().map(|all| all.keys().cloned().collect()).unwrap_or_default();
+        let labels =
+            metadata["labels"].as_object().map(|all| all.keys().cloned().collect()).unwrap_or_default();
         let partial = json!({
             "apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": object["metadata"],
         });
