@@ -67,6 +67,10 @@ async fn sign(
                 let because = Blocked::Refused { words };
                 return Ok((Outcome::Blocked { because, secret: cert.secret_name.clone() }, None));
             }
+            Err(SignerError::StaleStep { newest, words }) => {
+                ctx.unpublished.behind(&cert.uid, newest);
+                return Err(Error::Behind(words));
+            }
             Err(SignerError::Unavailable(words) | SignerError::KeyLost(words)) => {
                 return Ok((Outcome::SignerUnavailable { words, leaf: before }, None));
             }

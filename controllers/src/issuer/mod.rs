@@ -89,7 +89,8 @@ async fn apply<I: AnyIssuer>(
         Err(SignerError::Unavailable(words)) => Outcome::SignerUnavailable { words },
         Err(SignerError::KeyLost(words)) => Outcome::KeyLost { words },
         Err(SignerError::Loosening(words)) => Outcome::LooseningRefused { words },
-        Err(SignerError::Refused(words)) => Outcome::Refused { words },
+        // A step of an authority is one of its renewals, which the object's own status counts.
+        Err(SignerError::Refused(words) | SignerError::StaleStep { words, .. }) => Outcome::Refused { words },
     }
 }
 

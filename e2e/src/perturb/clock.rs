@@ -3,16 +3,16 @@
 //! The library that does it (`clock.c`) is compiled by the C compiler that the product's own build needs anyway. Deadlines
 //! and waits are on the forward-only clock, which nobody shifts, as on a machine whose time is set.
 
-use super::cluster::path;
+use super::cluster::{condition, is_ready, path};
 use super::faults::until_ready;
 use super::judge::{self, Faults};
-use super::rig::Rig;
+use super::rig::{PATIENCE, Rig};
 use super::scene::{authorities, certificate};
 use super::signer_log::Account;
 use super::view::{LOOK, settle, until_started};
-use crate::Error;
 use crate::assets::run;
-use serde_json::json;
+use crate::{Error, wait_for};
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
@@ -135,6 +135,7 @@ pub(super) async fn play(rig: &Rig, clocks: &Clocks, namespace: &str, jump: Jump
         until_ready(rig, &format!("{certificates}/{name}")).await?;
     }
 
+    let kept = cluster.get(&format!("{certificates}/kept")).await?.unwrap_or_default();
     let (operator, signer) = jump.shifts();
     clocks.operator.shift(operator)?;
     clocks.signer.shift(signer)?;
@@ -142,7 +143,9 @@ pub(super) async fn play(rig: &Rig, clocks: &Clocks, namespace: &str, jump: Jump
     create("meanwhile").await?;
     let names = json!({ "spec": { "dnsNames": ["other.example.test"] } });
     cluster.merge(&format!("{certificates}/edited"), &names).await?;
-    tokio::time::sleep(3 * LOOK).await;
+    let mut faults = Faults::new();
+    faults.extend(noticed(rig, namespace, jump, &kept).await?);
+    tokio::time::sleep(2 * LOOK).await;
     clocks.operator.shift(0)?;
     clocks.signer.shift(0)?;
     restarted(rig).await?;
@@ -154,7 +157,7 @@ pub(super) async fn play(rig: &Rig, clocks: &Clocks, namespace: &str, jump: Jump
         uids.insert(name, cluster.get(&place).await?.unwrap_or_default()["metadata"]["uid"].clone());
     }
     settle(rig, namespace).await?;
-    let mut faults = judge::judge(rig, namespace, None, None).await?;
+    faults.extend(judge::judge(rig, namespace, None, None).await?);
     let account = Account::read(&rig.plane.site().signer_state())?;
     for (name, uid) in uids {
         let made = account.issued.iter().filter(|issued| uid == issued.uid.as_str()).count();
@@ -163,6 +166,40 @@ pub(super) async fn play(rig: &Rig, clocks: &Clocks, namespace: &str, jump: Jump
         }
     }
     Ok(faults)
+}
+
+/// Whether the jump shows as it should: clocks that differ are told of, and where both are past it a renewal is made.
+async fn noticed(rig: &Rig, namespace: &str, jump: Jump, kept: &Value) -> Result<Option<String>, Error> {
+    let place = |name: &str| format!("{}/{name}", path(namespace, "certificates"));
+    let (what, seen): (_, Box<dyn Fn(&Value, &Value) -> bool>) = match jump {
+        Jump::OperatorAhead | Jump::OperatorBehind | Jump::SignerAhead | Jump::SignerBehind => (
+            "nobody is told that the clocks differ",
+            Box::new(|_, meanwhile| {
+                condition(meanwhile, "Ready").is_some_and(|(_, _, message)| {
+                    message.contains("compare the clocks") || message.contains("not valid")
+                })
+            }),
+        ),
+        Jump::BothAhead => (
+            "nothing is renewed although it is due",
+            Box::new(|now, _| is_ready(now) && now["status"]["revision"] != kept["status"]["revision"]),
+        ),
+        // Everything is good for longer than before; an authority of tomorrow signs nothing yet.
+        Jump::BothBehind => return Ok(None),
+    };
+    let noticed = wait_for("the jump shows", PATIENCE, async || {
+        let now = rig.cluster.get(&place("kept")).await?.unwrap_or_default();
+        let meanwhile = rig.cluster.get(&place("meanwhile")).await?.unwrap_or_default();
+        Ok(seen(&now, &meanwhile).then_some(()))
+    });
+    match noticed.await {
+        Ok(()) => Ok(None),
+        Err(Error::TooLate { .. }) => {
+            let meanwhile = rig.cluster.get(&place("meanwhile")).await?.unwrap_or_default();
+            Ok(Some(format!("{what}; meanwhile says {}", meanwhile["status"]["conditions"])))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// A jump is no event: a new process looks at everything with the new time.

@@ -144,7 +144,8 @@ async fn other_peoples_secrets_are_neither_read_nor_watched() {
         event.user_agent.starts_with("keywright-operator") && event.object_ref.resource == "secrets"
     });
     for event in asked {
-        let unselected = matches!(event.verb.as_str(), "list" | "watch") && !event.request_uri.contains("labelSelector=");
+        let unselected =
+            matches!(event.verb.as_str(), "list" | "watch") && !event.request_uri.contains("labelSelector=");
         assert!(!unselected && !event.object_ref.name.starts_with("theirs-"), "{event:?}");
     }
 }
