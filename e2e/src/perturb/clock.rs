@@ -3,7 +3,7 @@
 //! The library that does it (`clock.c`) is compiled by the C compiler that the product's own build needs anyway. Deadlines
 //! and waits are on the forward-only clock, which nobody shifts, as on a machine whose time is set.
 
-use super::cluster::{condition, is_ready, path};
+use super::cluster::{condition, is_ready, path, text};
 use super::faults::until_ready;
 use super::judge::{self, Faults};
 use super::rig::{PATIENCE, Rig};
@@ -172,7 +172,7 @@ pub(super) async fn play(rig: &Rig, clocks: &Clocks, namespace: &str, jump: Jump
 async fn noticed(rig: &Rig, namespace: &str, jump: Jump, kept: &Value) -> Result<Option<String>, Error> {
     let place = |name: &str| format!("{}/{name}", path(namespace, "certificates"));
     let (what, seen): (_, Box<dyn Fn(&Value, &Value) -> bool>) = match jump {
-        Jump::OperatorAhead | Jump::OperatorBehind | Jump::SignerAhead | Jump::SignerBehind => (
+        Jump::OperatorAhead | Jump::OperatorBehind | Jump::SignerAhead => (
             "nobody is told that the clocks differ",
             Box::new(|_, meanwhile| {
                 condition(meanwhile, "Ready").is_some_and(|(_, _, message)| {
@@ -183,6 +183,14 @@ async fn noticed(rig: &Rig, namespace: &str, jump: Jump, kept: &Value) -> Result
         Jump::BothAhead => (
             "nothing is renewed although it is due",
             Box::new(|now, _| is_ready(now) && now["status"]["revision"] != kept["status"]["revision"]),
+        ),
+        // It signs from the first second of its authority on, which is now, and counts the life from its own time.
+        Jump::SignerBehind => (
+            "a signer of yesterday signs for longer than it should",
+            Box::new(|_, meanwhile| {
+                is_ready(meanwhile)
+                    && text(&meanwhile["status"]["notAfter"]) < text(&kept["status"]["notAfter"])
+            }),
         ),
         // Everything is good for longer than before; an authority of tomorrow signs nothing yet.
         Jump::BothBehind => return Ok(None),
