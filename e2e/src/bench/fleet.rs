@@ -3,7 +3,6 @@
 use crate::perturb::cluster::{Cluster, path};
 use crate::{Error, wait_for};
 use futures::{StreamExt, TryStreamExt, stream};
-use http::Method;
 use keywright_ambient::{Clock, SystemClock};
 use kube::Client;
 use kube::api::WatchEvent;
@@ -75,9 +74,23 @@ struct Seen {
 }
 
 #[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Meta {
     name: String,
     generation: i64,
+    resource_version: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct List {
+    metadata: ListMeta,
+    items: Vec<Seen>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ListMeta {
+    resource_version: String,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -119,24 +132,10 @@ impl Follower {
     /// Begins with what changes from now on.
     pub(super) async fn start(client: Client, namespace: &str) -> Result<Self, Error> {
         let path = path(namespace, "certificates");
-        let list = Cluster::new(client.clone()).ask(Method::GET, &format!("{path}?limit=1"), None).await?;
-        let from = list["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned();
+        let list: List = client.request(get(&format!("{path}?limit=1"))?).await?;
         let times: Arc<Mutex<Times>> = Arc::default();
         let into = Arc::clone(&times);
-        let task = tokio::spawn(async move {
-            let uri = format!("{path}?watch=1&resourceVersion={from}&timeoutSeconds=36000");
-            let request = http::Request::get(uri).body(Vec::new()).map_err(kube::Error::HttpError)?;
-            let mut events = Box::pin(client.request_events::<Seen>(request).await?);
-            while let Some(event) = events.try_next().await? {
-                if let WatchEvent::Added(seen) | WatchEvent::Modified(seen) = event
-                    && seen.is_ready()
-                {
-                    let now = SystemClock.monotonic();
-                    lock(&into).entry((seen.status.revision, seen.metadata.name)).or_insert(now);
-                }
-            }
-            Ok(())
-        });
+        let task = tokio::spawn(follow(client, path, list.metadata.resource_version, into));
         Ok(Self { times, task })
     }
 
@@ -157,6 +156,46 @@ impl Follower {
                 .then(|| ready().map(|((_, name), at)| (name.clone(), *at)).collect()))
         })
         .await
+    }
+}
+
+fn get(uri: &str) -> Result<http::Request<Vec<u8>>, kube::Error> {
+    http::Request::get(uri).body(Vec::new()).map_err(kube::Error::HttpError)
+}
+
+/// Follows without end. The API server drops watches that cannot keep up; such a one is taken up where it broke, or, where
+/// that is too long ago, from a list.
+async fn follow(
+    client: Client,
+    path: String,
+    mut from: String,
+    into: Arc<Mutex<Times>>,
+) -> Result<(), Error> {
+    let note = |seen: Seen| {
+        if seen.is_ready() {
+            let now = SystemClock.monotonic();
+            lock(&into).entry((seen.status.revision, seen.metadata.name)).or_insert(now);
+        }
+    };
+    loop {
+        let uri = format!("{path}?watch=1&resourceVersion={from}&timeoutSeconds=36000");
+        let mut events = Box::pin(client.request_events::<Seen>(get(&uri)?).await?);
+        loop {
+            match events.next().await {
+                Some(Ok(WatchEvent::Added(seen) | WatchEvent::Modified(seen))) => {
+                    from.clone_from(&seen.metadata.resource_version);
+                    note(seen);
+                }
+                Some(Ok(WatchEvent::Deleted(_) | WatchEvent::Bookmark(_))) => {}
+                Some(Ok(WatchEvent::Error(_)) | Err(_)) => {
+                    let list: List = client.request(get(&path)?).await?;
+                    from = list.metadata.resource_version;
+                    list.items.into_iter().for_each(note);
+                    break;
+                }
+                None => break,
+            }
+        }
     }
 }
 
