@@ -1,7 +1,7 @@
 # Everything a person or a machine calls. `make help` lists it.
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup build up demo down clean-demo test perturb perturb-short generate bench-signer
+.PHONY: help setup build up demo down clean-demo test perturb perturb-short generate bench bench-signer
 
 dev := $(or $(CARGO_TARGET_DIR),target)/release/keywright-dev
 
@@ -37,6 +37,9 @@ perturb-short: build ## the same in two minutes; part of make test
 
 generate: ## CRD YAML and API reference from the Rust types
 	@cargo run --locked -p keywright-crds --bin crdgen
+
+bench: build ## what issuance costs, against goals and earlier runs, into .keywright/bench/issuance.{md,json,svg}
+	@$(dir $(dev))keywright-bench --out $(CURDIR)/.keywright/bench
 
 bench-signer: setup ## the signer against the sum of its primitives, into .keywright/bench/signer.json
 	@mkdir -p .keywright/bench

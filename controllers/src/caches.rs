@@ -10,7 +10,7 @@ use keywright_crds::{AnyIssuer, Certificate, ClusterIssuer, Issuer, IssuerKind, 
 use kube::ResourceExt;
 use kube::api::PartialObjectMeta;
 use kube::runtime::reflector::{ObjectRef, Store, store::Writer};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Namespace and name.
@@ -25,7 +25,8 @@ pub struct Caches {
     pub issuers: Store<Issuer>,
     /// Cluster issuers.
     pub cluster_issuers: Store<ClusterIssuer>,
-    claims: Mutex<HashMap<Place, BTreeSet<String>>>,
+    /// Mostly one for each place, so a list is smallest.
+    claims: Mutex<HashMap<Place, Vec<String>>>,
     glances: Mutex<HashMap<Place, Glance>>,
     authorities: Mutex<HashMap<String, (String, Read)>>,
 }
@@ -122,7 +123,11 @@ impl Caches {
     /// sees through them.
     pub(crate) fn claim(&self, cert: &Certificate) {
         if let Some(place) = place(cert) {
-            lock(&self.claims).entry(place).or_default().insert(cert.name_any());
+            let (name, mut claims) = (cert.name_any(), lock(&self.claims));
+            let names = claims.entry(place).or_insert_with(|| Vec::with_capacity(1));
+            if !names.contains(&name) {
+                names.push(name);
+            }
         }
     }
 
@@ -131,7 +136,7 @@ impl Caches {
         let Some(place) = place(cert) else { return };
         let mut claims = lock(&self.claims);
         if let Some(names) = claims.get_mut(&place) {
-            names.remove(&cert.name_any());
+            names.retain(|name| *name != cert.name_any());
             if names.is_empty() {
                 claims.remove(&place);
             }

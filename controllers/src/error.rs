@@ -14,6 +14,10 @@ pub enum Error {
     /// A request for the signer could not be formed.
     #[error("no request could be formed: {0}")]
     Request(#[from] keywright_pki::csr::CsrError),
+    /// The signer remembers more of this object than the cluster does, as after the cluster's store was set back. What it
+    /// remembers is known now.
+    #[error("the cluster is behind the signer: {0}")]
+    Behind(String),
     /// The work was told to its owner, and is tried again.
     #[error("{0}")]
     Told(String),
@@ -37,6 +41,7 @@ impl Error {
                 // A missing permission too: nothing in this process will tell when it is granted.
                 _ => Retry::Backoff,
             },
+            Self::Behind(_) => Retry::Soon(Duration::from_millis(100)),
             Self::Key(_) | Self::Request(_) | Self::Told(_) => Retry::Backoff,
         }
     }

@@ -8,17 +8,18 @@
 //! watch --> caches --> queue --> reconcile: observe -> decide -> apply -> publish
 //! ```
 
+mod agenda;
 pub mod backoff;
 pub mod caches;
 pub mod certificate;
 pub mod context;
 pub mod error;
 pub mod events;
-pub mod fair;
 pub mod issuer;
 pub mod own_writes;
 pub mod publish;
 pub mod queue;
 pub mod run;
 pub mod signer;
+pub mod timers;
 pub mod watch;

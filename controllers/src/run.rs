@@ -1,16 +1,16 @@
 //! Runs the controllers of this process for as long as it leads.
 
+use crate::agenda::Agenda;
 use crate::context::Context;
 use crate::error::{Error, Retry};
-use crate::fair::Gate;
 use crate::queue::Queue;
+use crate::timers::{Action, Timers};
 use crate::{certificate, issuer};
 use futures::StreamExt;
-use kube::runtime::applier;
-use kube::runtime::controller::{Action, Config};
+use futures::stream::FuturesUnordered;
+use kube::api::ObjectMeta;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Resource, ResourceExt};
-use std::convert::Infallible;
 use std::fmt::Debug;
 use std::future::Future;
 use std::sync::Arc;
@@ -53,6 +53,10 @@ async fn forget_the_gone(ctx: &Context) {
     }
 }
 
+/// Keeps as many looks under way as there are places, for as long as this process leads.
+///
+/// Not `kube::runtime::applier`: that one polls every look that is under way or waiting at every step, which with ten
+/// thousand of them waiting is most of the work there is.
 async fn drive<K, F>(
     store: &Store<K>,
     queue: &Queue<K>,
@@ -63,40 +67,53 @@ async fn drive<K, F>(
     K: Resource<DynamicType = ()> + Clone + Debug + Send + Sync + 'static,
     F: Future<Output = Result<Action, Error>> + Send + 'static,
 {
-    let wanted = queue.open();
+    let mut wanted = queue.open();
+    let mut agenda = Agenda::default();
+    let mut timers = Timers::default();
+    let mut looks = FuturesUnordered::new();
     for object in store.state() {
-        queue.push(ObjectRef::from_obj(object.as_ref()));
+        agenda.want(key(object.meta()), tenant(object.meta().namespace.as_deref()));
     }
-    let kind = K::kind(&());
-    let gate = Arc::new(Gate::new(concurrency));
-    let fresh = store.clone();
-    applier(
-        |object: Arc<K>, ctx| {
-            let tenant = object.meta().namespace.clone().unwrap_or_default();
-            let (gate, store) = (Arc::clone(&gate), fresh.clone());
-            Box::pin(async move {
-                let _place = gate.enter(&tenant).await;
-                // While it waited at the gate the object may have changed, or gone.
-                match store.get(&ObjectRef::from_obj(object.as_ref())) {
-                    Some(object) => on_any_core(reconcile(object, ctx)).await,
-                    None => Ok(Action::await_change()),
-                }
-            })
-        },
-        |object, error, ctx| after(object.as_ref(), error, &ctx),
-        Arc::clone(ctx),
-        store.clone(),
-        wanted.map(Ok::<_, Infallible>),
-        // Unbounded: the gate bounds it, and lets the tenants take turns.
-        Config::default(),
-    )
-    .for_each(|looked| {
-        if let Err(error) = looked {
-            tracing::debug!(%error, kind = %kind, "looked, and did not finish");
+    loop {
+        while looks.len() < usize::from(concurrency.max(1))
+            && let Some(next) = agenda.next()
+        {
+            timers.cancel(&next);
+            let object = store.get(&next);
+            let ctx = Arc::clone(ctx);
+            looks.push(async move {
+                // One that is gone needs no look.
+                let Some(object) = object else { return (next, Action::await_change()) };
+                let looked = on_any_core(reconcile(Arc::clone(&object), Arc::clone(&ctx))).await;
+                let action = looked.unwrap_or_else(|error| after(object.as_ref(), &error, &ctx));
+                (next, action)
+            });
         }
-        std::future::ready(())
-    })
-    .await;
+        tokio::select! {
+            Some(object) = wanted.next() => timers.soon(object),
+            Some((looked, action)) = looks.next() => {
+                if !agenda.done(&looked, tenant(looked.namespace.as_deref())) {
+                    timers.set(looked, action);
+                }
+            }
+            Some(due) = timers.next() => agenda.want(due.clone(), tenant(due.namespace.as_deref())),
+            // The other end of the queue lives as long as the process.
+            else => return,
+        }
+    }
+}
+
+/// Name and namespace, and nothing of what an object is just now.
+fn key<K: Resource<DynamicType = ()>>(meta: &ObjectMeta) -> ObjectRef<K> {
+    let key = ObjectRef::new(meta.name.as_deref().unwrap_or_default());
+    match &meta.namespace {
+        Some(namespace) => key.within(namespace),
+        None => key,
+    }
+}
+
+fn tenant(namespace: Option<&str>) -> &str {
+    namespace.unwrap_or_default()
 }
 
 /// Each look is a task of its own: it may run on any core, and a defect in it ends only itself.

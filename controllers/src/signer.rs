@@ -22,6 +22,14 @@ pub enum SignerError {
     /// It refuses an edit that loosens what was fixed.
     #[error("{0}")]
     Loosening(String),
+    /// It has signed a newer step for this object than the one that was asked for.
+    #[error("{words}")]
+    StaleStep {
+        /// The newest one.
+        newest: u64,
+        /// Its words.
+        words: String,
+    },
     /// It refuses what was asked. Trying again helps only after a change.
     #[error("{0}")]
     Refused(String),
@@ -75,6 +83,7 @@ fn read(status: &Status) -> SignerError {
         | Reason::AuthorityExpired
         | Reason::Unavailable
         | Reason::Internal => SignerError::Unavailable(words),
+        Reason::StaleStep => SignerError::StaleStep { newest: refusal.newest_step, words },
         Reason::UnknownAuthority => SignerError::KeyLost(words),
         Reason::Loosening | Reason::Immutable => SignerError::Loosening(words),
         Reason::Malformed

@@ -9,12 +9,14 @@
 //! raise     Site + Launcher -> running, in order, only what is not running yet    raise, install
 //! ControlPlane, Suite        what a test holds                                    suite
 //! dev                        `keywright-dev up | demo | down`, behind the Makefile
+//! perturb, bench             break it on purpose; measure it
 //! ```
 //!
 //! It never reads a key of the product and never acts for it: everything is done with kubectl, the API and signals.
 
 pub mod assets;
 pub mod audit;
+pub mod bench;
 pub mod detached;
 pub mod dev;
 mod error;

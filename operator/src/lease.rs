@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use keywright_ambient::Clock;
-use keywright_controllers_core::lease::{DURATION, RENEW_DEADLINE, RETRY, Seen, Step, decide};
+use keywright_controllers_core::lease::{DURATION, RENEW_DEADLINE, RETRY, Seen, Step, decide, set_back};
 use kube::api::{Api, ObjectMeta, PostParams};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -35,9 +35,19 @@ pub(crate) enum Lost {
     /// Another process has taken the lease.
     #[error("another process took the leader lease")]
     Overtaken,
+    /// The API server's store was set back, so what the watches have brought is not what is.
+    #[error("the API server's store was set back to an older state")]
+    SetBack,
     /// The lease could not be renewed in time, so another may take it any moment.
     #[error("the leader lease could not be renewed for {RENEW_DEADLINE:?}: {0}")]
     Deadline(String),
+}
+
+/// What came of trying to renew.
+enum Renewal {
+    Done,
+    Overtaken,
+    SetBack,
 }
 
 impl LeaderLease {
@@ -46,11 +56,13 @@ impl LeaderLease {
         Self { api, me, clock, last: None }
     }
 
-    /// Waits until this process leads.
-    pub(crate) async fn acquire(mut self) -> Held {
+    /// Waits until this process leads. Errors: `SetBack`.
+    pub(crate) async fn acquire(mut self) -> Result<Held, Lost> {
         loop {
+            let before = self.version();
             match self.try_acquire().await {
-                Ok(Some(token)) => return Held { lease: self, token },
+                Ok(_) if set_back(before.as_deref(), self.version().as_deref()) => return Err(Lost::SetBack),
+                Ok(Some(token)) => return Ok(Held { lease: self, token }),
                 Ok(None) => {}
                 Err(error) => {
                     tracing::warn!(%error, "the leader lease cannot be read or taken; trying again");
@@ -93,6 +105,11 @@ impl LeaderLease {
                 .map_or(DURATION, Duration::from_secs),
             unchanged_for: now.saturating_duration_since(since),
         }))
+    }
+
+    /// The version that was last seen or written.
+    fn version(&self) -> Option<String> {
+        self.last.as_ref().and_then(|(lease, _)| lease.metadata.resource_version.clone())
     }
 
     /// Writes ourselves as holder over exactly what was last seen. False: somebody was faster.
@@ -147,11 +164,12 @@ impl Held {
             let left = RENEW_DEADLINE
                 .saturating_sub(self.lease.clock.monotonic().saturating_duration_since(renewed));
             let failure = match tokio::time::timeout(left, self.renew()).await {
-                Ok(Ok(true)) => {
+                Ok(Ok(Renewal::Done)) => {
                     renewed = self.lease.clock.monotonic();
                     continue;
                 }
-                Ok(Ok(false)) => return Lost::Overtaken,
+                Ok(Ok(Renewal::Overtaken)) => return Lost::Overtaken,
+                Ok(Ok(Renewal::SetBack)) => return Lost::SetBack,
                 Ok(Err(error)) => error.to_string(),
                 Err(_) => return Lost::Deadline("no answer from the API server".into()),
             };
@@ -161,16 +179,20 @@ impl Held {
         }
     }
 
-    async fn renew(&mut self) -> Result<bool, kube::Error> {
+    async fn renew(&mut self) -> Result<Renewal, kube::Error> {
         // The version written last is known, so a renewal is one write; a conflict is looked into before it counts.
         if self.lease.write(self.token).await? {
-            return Ok(true);
+            return Ok(Renewal::Done);
         }
+        let before = self.lease.version();
         let seen = self.lease.look().await?;
+        if set_back(before.as_deref(), self.lease.version().as_deref()) {
+            return Ok(Renewal::SetBack);
+        }
         match decide(seen.as_ref(), &self.lease.me, Some(self.token)) {
-            Step::Renew => self.lease.write(self.token).await,
+            Step::Renew if self.lease.write(self.token).await? => Ok(Renewal::Done),
             // A deleted Lease restarts the count for everybody: going on under it would break the order of tokens.
-            Step::Create { .. } | Step::Take { .. } | Step::StandBy => Ok(false),
+            Step::Renew | Step::Create { .. } | Step::Take { .. } | Step::StandBy => Ok(Renewal::Overtaken),
         }
     }
 

@@ -69,7 +69,10 @@ pub(crate) async fn run(options: Run) -> Result<(), Ended> {
         readiness.set(true);
         tracing::info!(identity = options.identity, "caches are filled; waiting for the lease");
         let mut held = tokio::select! {
-            held = lease.acquire() => held,
+            held = lease.acquire() => match held {
+                Ok(held) => held,
+                Err(lost) => return Ended::Lost(lost),
+            },
             () = asked(&mut terminate, &mut interrupt) => return Ended::Asked,
         };
         tracing::info!(fencing_token = held.token(), "leading");

@@ -8,7 +8,7 @@
 //! ```
 
 use crate::ledger::{History, RequestRow, RequestState};
-use crate::refusal::{Reason, Refusal};
+use crate::refusal::Refusal;
 
 /// What identifies a repeat.
 #[derive(Debug, Clone, Copy)]
@@ -70,12 +70,7 @@ pub fn judge(history: &History, ask: &Ask<'_>, now: i64) -> Result<Past, Refusal
         },
     };
     match history.highest {
-        Some(highest) if ask.step < highest => Err(Refusal::new(
-            Reason::Forbidden,
-            "requestKey.step",
-            format!("this object has used step {highest} already; an earlier step is never signed again"),
-            "ask with the object's newest revision",
-        )),
+        Some(highest) if ask.step < highest => Err(Refusal::stale_step(highest)),
         Some(_) | None => Ok(past),
     }
 }

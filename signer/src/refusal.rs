@@ -15,6 +15,8 @@ pub struct Refusal {
     pub rule: String,
     /// What to change.
     pub fix: String,
+    /// With `StaleStep` the newest step that was signed for the object; else 0.
+    pub newest_step: u64,
 }
 
 impl Refusal {
@@ -25,7 +27,16 @@ impl Refusal {
         rule: impl Into<String>,
         fix: impl Into<String>,
     ) -> Self {
-        Self { reason, field: field.into(), rule: rule.into(), fix: fix.into() }
+        Self { reason, field: field.into(), rule: rule.into(), fix: fix.into(), newest_step: 0 }
+    }
+
+    /// A newer step of this object was signed: whoever asks works from an older state than there was.
+    pub fn stale_step(newest: u64) -> Self {
+        let rule =
+            format!("this object has used step {newest} already; an earlier step is never signed again");
+        let refusal =
+            Self::new(Reason::StaleStep, "requestKey.step", rule, "ask with the object's newest revision");
+        Self { newest_step: newest, ..refusal }
     }
 
     /// The log or the disk failed; nothing was signed.
@@ -50,6 +61,7 @@ impl Refusal {
             field: self.field.clone(),
             rule: self.rule.clone(),
             fix: self.fix.clone(),
+            newest_step: self.newest_step,
         }
     }
 }

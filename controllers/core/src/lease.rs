@@ -57,6 +57,14 @@ pub fn decide(seen: Option<&Seen>, me: &str, held: Option<i32>) -> Step {
     }
 }
 
+/// Whether the store was set back: a Lease that was seen has an older resourceVersion than it had (as after etcd was
+/// restored to a snapshot). What the watches have brought is then from a future that did not come, and they may tell
+/// nothing until the store has counted as far again. Versions that are no numbers tell nothing.
+pub fn set_back(before: Option<&str>, now: Option<&str>) -> bool {
+    let number = |version: Option<&str>| version.and_then(|version| version.parse::<u64>().ok());
+    matches!((number(before), number(now)), (Some(before), Some(now)) if now < before)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,6 +93,19 @@ mod tests {
         ];
         for (what, seen, held, step) in table {
             assert_eq!(decide(seen.as_ref(), "a", held), step, "{what}");
+        }
+    }
+
+    #[test]
+    fn only_an_older_version_of_the_store_is_a_step_back() {
+        for (before, now, back) in [
+            (Some("41"), Some("40"), true),
+            (Some("41"), Some("41"), false),
+            (Some("9"), Some("10"), false),
+            (None, Some("1"), false),
+            (Some("a"), Some("1"), false),
+        ] {
+            assert_eq!(set_back(before, now), back, "{before:?} {now:?}");
         }
     }
 }

@@ -4,6 +4,7 @@ use super::unpublished::Made;
 use crate::context::{Context, FIELD_MANAGER};
 use crate::error::Error;
 use crate::signer::SignerError;
+use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::Secret;
 use keywright_controllers_core::certificate::decide::{Blocked, Order, Plan, World, facts_of, leaf_facts};
 use keywright_controllers_core::certificate::held::Found;
@@ -19,6 +20,10 @@ use keywright_pki::name::{DistinguishedName, SubjectAltNames};
 use keywright_signer_protocol::v1alpha1::{IssueRequest, ObjectRef, RequestKey};
 use kube::ResourceExt;
 use kube::api::{Api, Patch, PatchParams};
+
+/// How far the clocks of signer and operator may be apart. An operator whose clock is past the renewal of what it has
+/// just been given would ask for the next one, and so on without end.
+const CLOCKS_APART: SignedDuration = SignedDuration::from_mins(5);
 
 /// What the plan ended in, and the resourceVersion of the Secret that was written.
 pub(super) async fn apply(
@@ -61,6 +66,10 @@ async fn sign(
                 ctx.unpublished.refused(&cert.uid, ask_digest(&order), words.clone());
                 let because = Blocked::Refused { words };
                 return Ok((Outcome::Blocked { because, secret: cert.secret_name.clone() }, None));
+            }
+            Err(SignerError::StaleStep { newest, words }) => {
+                ctx.unpublished.behind(&cert.uid, newest);
+                return Err(Error::Behind(words));
             }
             Err(SignerError::Unavailable(words) | SignerError::KeyLost(words)) => {
                 return Ok((Outcome::SignerUnavailable { words, leaf: before }, None));
@@ -122,9 +131,14 @@ async fn ask(
         Ok((leaf, issued.log_index))
     });
     Ok(match answer {
-        Ok((leaf, log_index)) => {
-            Ok(Made { effect: order.effect.clone(), step: order.step, key, leaf, log_index })
-        }
+        Ok((leaf, log_index)) => Ok(Made {
+            effect: order.effect.clone(),
+            step: order.step,
+            key,
+            leaf,
+            log_index,
+            asked: world.now,
+        }),
         Err(error) => {
             ctx.unpublished.keep_key(&cert.uid, order.step, &order.effect, key);
             Err(error)
@@ -187,6 +201,13 @@ fn unusable(made: &Made, cert: &ValidCertificate, order: &Order, world: &World) 
     }
     if made.leaf.validity().not_after() <= world.now {
         return Some("it has expired already; compare the clocks of signer and operator".to_owned());
+    }
+    let apart = world.now.duration_since(made.leaf.validity().not_before()).abs();
+    if made.asked == world.now && apart > CLOCKS_APART {
+        return Some(format!(
+            "its life begins {} minutes off the operator's clock; compare the clocks of signer and operator",
+            apart.as_mins()
+        ));
     }
     (!keywright_controllers_core::certificate::decide::certifies(&made.leaf, cert))
         .then(|| "its names, usages or key are not those of the spec".to_owned())

@@ -22,6 +22,7 @@ use crate::error::Error;
 use crate::events::{Tell, tell};
 use crate::publish;
 use crate::run::LONGEST_REST;
+use crate::timers::Action;
 use jiff::Timestamp;
 use keywright_controllers_core::certificate::decide::{Blocked, decide, untouched};
 use keywright_controllers_core::certificate::ready::{Outcome, at_rest, invalid, issued_note};
@@ -30,7 +31,6 @@ use keywright_controllers_core::certificate::valid::ValidCertificate;
 use keywright_controllers_core::conditions::{State, find};
 use keywright_crds::Certificate;
 use kube::ResourceExt;
-use kube::runtime::controller::Action;
 use std::sync::Arc;
 use std::time::Duration;
 

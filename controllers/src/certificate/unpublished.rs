@@ -3,6 +3,7 @@
 //! Only saves asking the signer again. Whoever loses it (a crash) asks again with another key, and the signer records
 //! the earlier certificate as superseded.
 
+use jiff::Timestamp;
 use keywright_pki::certificate::Certificate;
 use keywright_pki::key::PrivateKey;
 use std::collections::{HashMap, HashSet};
@@ -15,6 +16,8 @@ pub(super) struct Made {
     pub(super) key: PrivateKey,
     pub(super) leaf: Certificate,
     pub(super) log_index: u64,
+    /// The operator's time of the look that asked for it.
+    pub(super) asked: Timestamp,
 }
 
 /// By UID of the Certificate.
@@ -23,6 +26,7 @@ pub struct Unpublished {
     made: Mutex<HashMap<String, Made>>,
     asked: Mutex<HashMap<String, Asked>>,
     refused: Mutex<HashMap<String, (String, String)>>,
+    newest: Mutex<HashMap<String, u64>>,
 }
 
 /// A key whose certificate was asked for, with no answer yet.
@@ -55,6 +59,16 @@ impl Unpublished {
         lock(&self.asked).insert(uid.to_owned(), Asked { step, effect: effect.to_owned(), key });
     }
 
+    /// The signer has signed this step for the object, whatever the cluster remembers.
+    pub(super) fn behind(&self, uid: &str, newest: u64) {
+        lock(&self.newest).insert(uid.to_owned(), newest);
+    }
+
+    /// The newest step that the signer told of; 0 if it never had to.
+    pub(super) fn newest(&self, uid: &str) -> u64 {
+        lock(&self.newest).get(uid).copied().unwrap_or(0)
+    }
+
     /// The signer's words, if it has refused this very ask before. `ask`: what was asked of which authority.
     pub(super) fn refusal(&self, uid: &str, ask: &str) -> Option<String> {
         lock(&self.refused).get(uid).filter(|(asked, _)| asked == ask).map(|(_, words)| words.clone())
@@ -68,7 +82,9 @@ impl Unpublished {
     /// Forgets all objects but these: a key whose Certificate is gone is wiped.
     pub fn keep_only(&self, live: &HashSet<String>) {
         lock(&self.made).retain(|uid, _| live.contains(uid));
+        lock(&self.asked).retain(|uid, _| live.contains(uid));
         lock(&self.refused).retain(|uid, _| live.contains(uid));
+        lock(&self.newest).retain(|uid, _| live.contains(uid));
     }
 
     /// Forgets an object.
@@ -76,6 +92,7 @@ impl Unpublished {
         lock(&self.made).remove(uid);
         lock(&self.asked).remove(uid);
         lock(&self.refused).remove(uid);
+        lock(&self.newest).remove(uid);
     }
 }
 

@@ -11,6 +11,7 @@ use crate::events::{Tell, tell};
 use crate::publish::{self, Placed};
 use crate::run::LONGEST_REST;
 use crate::signer::SignerError;
+use crate::timers::Action;
 use jiff::{SignedDuration, Timestamp};
 use keywright_controllers_core::conditions::{State, find};
 use keywright_controllers_core::issuer::decide::{Plan, World, decide, max_leaf};
@@ -18,7 +19,6 @@ use keywright_controllers_core::issuer::ready::{Outcome, published, status};
 use keywright_controllers_core::issuer::valid::ValidAuthority;
 use keywright_crds::AnyIssuer;
 use keywright_signer_protocol::v1alpha1::{EnsureAuthorityRequest, ObjectRef};
-use kube::runtime::controller::Action;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -89,7 +89,8 @@ async fn apply<I: AnyIssuer>(
         Err(SignerError::Unavailable(words)) => Outcome::SignerUnavailable { words },
         Err(SignerError::KeyLost(words)) => Outcome::KeyLost { words },
         Err(SignerError::Loosening(words)) => Outcome::LooseningRefused { words },
-        Err(SignerError::Refused(words)) => Outcome::Refused { words },
+        // A step of an authority is one of its renewals, which the object's own status counts.
+        Err(SignerError::Refused(words) | SignerError::StaleStep { words, .. }) => Outcome::Refused { words },
     }
 }
 

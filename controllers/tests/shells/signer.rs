@@ -183,6 +183,11 @@ impl TestSigner {
             return Err(SignerError::Unavailable("connection refused".into()));
         }
         let key = request.request_key.clone().unwrap();
+        let steps = state.ledger.iter().filter(|entry| entry.uid == key.object_uid).map(|entry| entry.step);
+        if let Some(newest) = steps.max().filter(|newest| key.step < *newest) {
+            let words = format!("requestKey.step: this object has used step {newest} already");
+            return Err(SignerError::StaleStep { newest, words });
+        }
         let csr = Csr::parse(&request.pkcs10).expect("a proof of possession");
         let spki = csr.public_key().spki_der().to_vec();
         let same = |entry: &&mut Issued| entry.uid == key.object_uid && entry.step == key.step;

@@ -95,3 +95,20 @@ async fn a_certificate_deleted_and_made_again_under_its_name_takes_its_secret_ov
     assert!(rig.issued("web") <= 1, "at most one for the new object");
     rig.assert_quiet(Duration::from_hours(1)).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_cluster_that_was_set_back_asks_with_the_number_that_the_signer_remembers() {
+    let rig = Rig::with_certificate(|_| {}).await;
+    for name in ["a.example.com", "b.example.com"] {
+        rig.cluster.edit::<Certificate>(NAMESPACE, "web", |cert| cert.spec.dns_names = vec![name.into()]);
+        rig.settle().await;
+    }
+    assert_eq!(rig.issued("web"), 3);
+    // As a snapshot taken before anything was issued has it.
+    rig.cluster.delete::<Secret>(NAMESPACE, "web-tls");
+    rig.cluster.edit::<Certificate>(NAMESPACE, "web", |cert| cert.status = None);
+    rig.settle().await;
+    rig.assert_good("web");
+    assert_eq!(rig.cert("web").status.unwrap().revision, Some(4));
+    rig.assert_quiet(Duration::from_hours(1)).await;
+}

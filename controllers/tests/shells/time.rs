@@ -2,7 +2,7 @@
 
 use crate::rig::Rig;
 use jiff::SignedDuration;
-use keywright_crds::Issuer;
+use keywright_crds::{Certificate, Issuer};
 use keywright_testkit::Kind;
 use keywright_testkit::Verb;
 use keywright_testkit::objects::{NAMESPACE, certificate, issuer};
@@ -80,6 +80,32 @@ async fn clocks_that_differ_by_seconds_delay_nothing_for_long() {
     rig.cluster.create(&certificate("web"));
     tokio::time::sleep(Duration::from_mins(10)).await;
     assert_eq!(rig.ready("web"), "True Issued", "{}", rig.message("web"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_signer_whose_clock_is_far_off_is_not_asked_without_end_and_nothing_of_it_is_published() {
+    for hours in [24 * 70, -24 * 70] {
+        let rig = Rig::with_certificate(|_| {}).await;
+        let before = rig.leaf("web-tls").unwrap().serial().to_string();
+        rig.signer_ahead(SignedDuration::from_hours(hours));
+        rig.cluster.edit(NAMESPACE, "web", |cert: &mut Certificate| {
+            cert.spec.dns_names = vec!["other.example.com".into()];
+        });
+        tokio::time::sleep(Duration::from_mins(10)).await;
+        assert!(rig.ready("web").ends_with("AnswerUnusable"), "{hours} h: {}", rig.ready("web"));
+        assert!(rig.message("web").contains("compare the clocks"), "{}", rig.message("web"));
+        assert_eq!(
+            rig.leaf("web-tls").unwrap().serial().to_string(),
+            before,
+            "{hours} h: the good one stays"
+        );
+        let asked = rig.issued("web");
+        assert!(asked <= 20, "{hours} h: asked {asked} times in ten minutes");
+        rig.signer_ahead(SignedDuration::ZERO);
+        rig.settle().await;
+        rig.assert_good("web");
+        rig.assert_quiet(HOUR).await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

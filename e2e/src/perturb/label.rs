@@ -6,17 +6,17 @@ use std::fmt;
 
 /// A request: whose, and what.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Label {
+pub(crate) struct Label {
     /// Namespace of the object; of a ClusterIssuer `NAMESPACE.NAME` the part before the dot. Empty: no object of a case.
-    pub(super) namespace: String,
+    pub(crate) namespace: String,
     /// "patch", "create", "list", …; of the signer "issue" and "ensure".
-    pub(super) verb: &'static str,
+    pub(crate) verb: &'static str,
     /// "certificates/status"; of the signer "signer".
-    pub(super) resource: String,
+    pub(crate) resource: String,
     /// Name of the object; of an Event, of the object that it is about.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// Whether it can change something; renewals of the Lease do not count.
-    pub(super) mutating: bool,
+    pub(crate) mutating: bool,
 }
 
 impl fmt::Display for Label {
@@ -34,7 +34,7 @@ fn placed(namespace: &str, kind: &str, name: &str) -> (String, String) {
 }
 
 /// Reads a request to the API server.
-pub(super) fn of_api(method: &Method, uri: &Uri, body: &[u8]) -> Label {
+pub(crate) fn of_api(method: &Method, uri: &Uri, body: &[u8]) -> Label {
     let mut parts: Vec<&str> = uri.path().split('/').filter(|part| !part.is_empty()).collect();
     parts.drain(..parts.len().min(if parts.first() == Some(&"api") { 2 } else { 3 }));
     let mut namespace = "";
@@ -69,7 +69,7 @@ pub(super) fn of_api(method: &Method, uri: &Uri, body: &[u8]) -> Label {
 }
 
 /// Reads a request to the signer: a gRPC frame with a message whose field 3 is the object.
-pub(super) fn of_signer(uri: &Uri, body: &[u8]) -> Label {
+pub(crate) fn of_signer(uri: &Uri, body: &[u8]) -> Label {
     let verb = match uri.path().rsplit('/').next() {
         Some("Issue" | "IssueBatch") => "issue",
         Some("EnsureAuthority") => "ensure",

@@ -5,6 +5,7 @@
 //! harness mounts anyway. A request is read to its end, a rule judges it, and what was carried out is carried out whether
 //! the asker still lives or not.
 
+use super::held::Held;
 use super::label::{Label, of_api, of_signer};
 use crate::Error;
 use futures::SinkExt;
@@ -22,7 +23,7 @@ use rustls::{ClientConfig, ServerConfig};
 use rustls_pki_types::ServerName;
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
@@ -84,7 +85,7 @@ pub(super) struct Proxy {
 struct Shared {
     connector: TlsConnector,
     name: ServerName<'static>,
-    port: u16,
+    port: AtomicU16,
     protocol: Protocol,
     rules: Mutex<BTreeMap<String, Rule>>,
     everybody: Mutex<Option<Rule>>,
@@ -93,6 +94,7 @@ struct Shared {
     idle: Mutex<Vec<http1::SendRequest<Full<Bytes>>>>,
     streams: tokio::sync::Mutex<Option<http2::SendRequest<Full<Bytes>>>>,
     gate: watch::Sender<bool>,
+    coalesce: AtomicBool,
     held: watch::Sender<bool>,
     epoch: watch::Sender<u64>,
     activity: Mutex<BTreeMap<String, (usize, Instant)>>,
@@ -117,7 +119,7 @@ impl Proxy {
         let shared = Arc::new(Shared {
             connector: TlsConnector::from(Arc::new(wire.client)),
             name: wire.name,
-            port: wire.port,
+            port: AtomicU16::new(wire.port),
             protocol: wire.protocol,
             rules: Mutex::default(),
             everybody: Mutex::default(),
@@ -126,6 +128,7 @@ impl Proxy {
             idle: Mutex::default(),
             streams: tokio::sync::Mutex::default(),
             gate: watch::Sender::new(true),
+            coalesce: AtomicBool::new(false),
             held: watch::Sender::new(true),
             epoch: watch::Sender::new(0),
             activity: Mutex::default(),
@@ -166,6 +169,18 @@ impl Proxy {
     /// Holds back watch events, or lets them go on.
     pub(super) fn gate(&self, open: bool) {
         self.shared.gate.send_replace(open);
+    }
+
+    /// Whether of the events that are held back only the newest of each object is ever shown.
+    pub(super) fn coalesce(&self, coalesce: bool) {
+        self.shared.coalesce.store(coalesce, Ordering::Release);
+    }
+
+    /// From now on it stands before another server; every connection of now breaks.
+    pub(super) fn redirect(&self, port: u16) {
+        self.shared.port.store(port, Ordering::Release);
+        lock(&self.shared.idle).clear();
+        self.cut();
     }
 
     /// Keeps requests that are held, or lets all of them go.
@@ -324,7 +339,7 @@ impl Shared {
     }
 
     async fn connect(&self) -> io::Result<TokioIo<tokio_rustls::client::TlsStream<TcpStream>>> {
-        let stream = TcpStream::connect(("127.0.0.1", self.port)).await?;
+        let stream = TcpStream::connect(("127.0.0.1", self.port.load(Ordering::Acquire))).await?;
         stream.set_nodelay(true)?;
         Ok(TokioIo::new(self.connector.connect(self.name.clone(), stream).await?))
     }
@@ -347,6 +362,7 @@ impl Shared {
         label: &Label,
         path: &str,
     ) -> io::Result<Response<Body>> {
+        let port = self.port.load(Ordering::Acquire);
         let used = lock(&self.idle).pop().filter(http1::SendRequest::is_ready);
         let mut sender = if let Some(sender) = used {
             sender
@@ -364,7 +380,9 @@ impl Shared {
             return Ok(Response::from_parts(head, StreamBody::new(received).boxed()));
         }
         let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
-        lock(&self.idle).push(sender);
+        if self.port.load(Ordering::Acquire) == port {
+            lock(&self.idle).push(sender);
+        }
         if label.verb == "list" && head.status.is_success() {
             lock(&self.lists).insert(path.to_owned(), (head.clone(), body.clone()));
         }
@@ -401,19 +419,23 @@ async fn pump(
     mut lines: mpsc::Sender<io::Result<Frame<Bytes>>>,
 ) {
     let mut gate = shared.gate.subscribe();
-    let mut begun = Vec::new();
+    let mut held = Held::default();
     loop {
-        let Some(Ok(frame)) = body.frame().await else { break };
-        let Ok(data) = frame.into_data() else { continue };
-        begun.extend_from_slice(&data);
-        while let Some(end) = begun.iter().position(|byte| *byte == b'\n') {
-            let line: Vec<u8> = begun.drain(..=end).collect();
-            if gate.wait_for(|open| *open).await.is_err() {
-                return;
+        let open = *gate.borrow_and_update();
+        if open {
+            for line in held.take() {
+                if lines.send(Ok(Frame::data(line))).await.is_err() {
+                    return;
+                }
             }
-            if lines.send(Ok(Frame::data(Bytes::from(line)))).await.is_err() {
-                return;
+        }
+        tokio::select! {
+            frame = body.frame() => {
+                let Some(Ok(frame)) = frame else { break };
+                let Ok(data) = frame.into_data() else { continue };
+                held.read(&data, shared.coalesce.load(Ordering::Acquire));
             }
+            changed = gate.changed() => if changed.is_err() { return },
         }
     }
     drop(sender);

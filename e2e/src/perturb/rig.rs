@@ -1,5 +1,6 @@
 //! All that the cases act on: a control plane, the product behind two proxies, and who keeps it running.
 
+use super::clock::{Clock, Clocks};
 use super::cluster::Cluster;
 use super::keeper::Keeper;
 use super::proxy::{Protocol, Proxy, Wire};
@@ -48,6 +49,11 @@ pub(super) struct Rig {
 impl Rig {
     /// Starts everything; returns when the operator leads.
     pub(super) async fn start() -> Result<Self, Error> {
+        Self::with(None).await
+    }
+
+    /// The same; `clocks`: what operator and signer see as the time.
+    pub(super) async fn with(clocks: Option<&Clocks>) -> Result<Self, Error> {
         let mut plane = ControlPlane::start().await?;
         let (site, client) = (plane.site().clone(), plane.client());
         let keys = Keys::in_folder(&site.keys())?;
@@ -59,13 +65,10 @@ impl Rig {
         install::trust(&site, &client).await?;
         let signer_pid = Arc::new(AtomicI32::new(0));
         let logs = site.logs();
-        let signer = Keeper::new(
-            Process::Signer,
-            program(&site, &keys, Process::Signer)?,
-            logs,
-            Arc::clone(&signer_pid),
-        );
-        let worker = worker(&plane, "keywright-operator-0", &signer_pid).await?;
+        let mut signer = program(&site, &keys, Process::Signer)?;
+        signer.env.extend(clocks.into_iter().flat_map(|clocks| clocks.signer.environment()));
+        let signer = Keeper::new(Process::Signer, signer, logs, Arc::clone(&signer_pid));
+        let worker = worker(&plane, "keywright-operator-0", &signer_pid, clocks.map(|c| &c.operator)).await?;
         let cluster = Cluster::new(client.clone());
         let sampler = Sampler::start(client);
         let rig = Self { worker, signer, sampler, cluster, plane, signer_pid };
@@ -75,7 +78,7 @@ impl Rig {
 
     /// One more operator, which stands by.
     pub(super) async fn second(&self) -> Result<Worker, Error> {
-        worker(&self.plane, "keywright-operator-1", &self.signer_pid).await
+        worker(&self.plane, "keywright-operator-1", &self.signer_pid, None).await
     }
 
     /// Waits until this identity holds the lease.
@@ -92,7 +95,12 @@ impl Rig {
 pub(super) const LEASE: &str =
     "/apis/coordination.k8s.io/v1/namespaces/keywright-system/leases/keywright-operator";
 
-async fn worker(plane: &ControlPlane, identity: &str, signer: &Arc<AtomicI32>) -> Result<Worker, Error> {
+async fn worker(
+    plane: &ControlPlane,
+    identity: &str,
+    signer: &Arc<AtomicI32>,
+    clock: Option<&Clock>,
+) -> Result<Worker, Error> {
     let site = plane.site();
     let keys = Keys::in_folder(&site.keys())?;
     let pid = Arc::new(AtomicI32::new(0));
@@ -110,18 +118,20 @@ async fn worker(plane: &ControlPlane, identity: &str, signer: &Arc<AtomicI32>) -
 
     let mut program = program(site, &keys, Process::Operator)?;
     program.env = vec![("KUBECONFIG".into(), proxied.display().to_string())];
-    for arg in &mut program.args {
-        if arg.starts_with("--identity=") {
-            *arg = format!("--identity={identity}");
-        } else if arg.starts_with("--signer=") {
-            *arg = format!("--signer=https://127.0.0.1:{}", wire.port);
-        } else if arg.starts_with("--health-listen=") {
-            *arg = format!("--health-listen=127.0.0.1:{}", ports.operator_health);
-        }
-    }
+    program.env.extend(clock.into_iter().flat_map(|clock| clock.environment()));
+    set(&mut program.args, "--identity=", identity);
+    set(&mut program.args, "--signer=", &format!("https://127.0.0.1:{}", wire.port));
+    set(&mut program.args, "--health-listen=", &format!("127.0.0.1:{}", ports.operator_health));
     let logs = site.logs().join(identity);
     let operator = Keeper::new(Process::Operator, program, logs, pid);
     Ok(Worker { operator, api, wire, _ports: reservation })
+}
+
+/// Gives an argument that is there another value.
+pub(super) fn set(args: &mut [String], name: &str, value: &str) {
+    for arg in args.iter_mut().filter(|arg| arg.starts_with(name)) {
+        *arg = format!("{name}{value}");
+    }
 }
 
 fn to_the_api(plane: &ControlPlane, keys: &Keys) -> Result<Wire, Error> {

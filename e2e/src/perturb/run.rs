@@ -1,9 +1,11 @@
 //! Which cases there are, in which order they run, and what is printed.
 
+use super::clock::{self, Clocks, Jump};
 use super::crash::{Position, Reference, grouped, learn, strike};
 use super::faults::{Storm, slow, storm};
-use super::fuzz::{self, Kind};
+use super::fuzz;
 use super::judge::Faults;
+use super::kinds::KINDS;
 use super::proxy::Verdict;
 use super::quiet::{Rest, broken};
 use super::random::Random;
@@ -90,12 +92,12 @@ pub async fn run(options: Options) -> Result<bool, Error> {
     let rig = Rig::start().await?;
     println!("control plane, signer and operator are up after {} s", begun.elapsed().as_secs());
     session.everything(&rig).await?;
+    session.keep_logs_of(&rig)?;
+    drop(rig);
+    session.upheavals().await?;
     let failed = session.failed.load(Ordering::Acquire);
     let passed = session.passed.load(Ordering::Acquire);
     let missed = session.missed.load(Ordering::Acquire);
-    if failed > 0 {
-        println!("logs are kept in {}", keep_logs(&rig, session.options.seed)?.display());
-    }
     if missed > 0 {
         println!("{missed} positions did not come by in the runs that were to strike them");
     }
@@ -109,10 +111,16 @@ pub async fn run(options: Options) -> Result<bool, Error> {
     Ok(failed == 0)
 }
 
+/// A case that could not be played to its end is a fault too.
+fn faults_of(namespace: &str, played: Result<Faults, Error>) -> Faults {
+    played.unwrap_or_else(|error| vec![format!("{namespace}: {error}")])
+}
+
 /// Copies what the processes and the API server wrote out of the folder that ends with this run.
 fn keep_logs(rig: &Rig, seed: u64) -> Result<PathBuf, Error> {
-    let kept = std::env::temp_dir().join(format!("keywright-perturb-{seed}-{}", std::process::id()));
     let site = rig.plane.site();
+    let name = format!("keywright-perturb-{seed}-{}-{}", std::process::id(), site.ports.etcd);
+    let kept = std::env::temp_dir().join(name);
     let mut copy = Command::new("cp");
     copy.arg("-r")
         .arg("--")
@@ -173,6 +181,39 @@ impl Session {
         self.quiescence(rig).await
     }
 
+    /// Cases after which nothing is as it was, each on a rig of its own.
+    async fn upheavals(&self) -> Result<(), Error> {
+        let jumps: Vec<Jump> = Jump::ALL.into_iter().filter(|jump| self.wants(jump.name())).collect();
+        if !jumps.is_empty() {
+            let clocks = Clocks::new()?;
+            let rig = Rig::with(Some(&clocks)).await?;
+            for jump in jumps {
+                let begun = SystemClock.monotonic();
+                let namespace = self.namespace();
+                let faults = clock::play(&rig, &clocks, &namespace, jump).await;
+                self.tell(jump.name(), begun.elapsed(), &faults_of(&namespace, faults));
+            }
+            self.keep_logs_of(&rig)?;
+        }
+        let restore = "restore/older-snapshot";
+        if self.options.extent == Extent::All && self.wants(restore) {
+            let mut rig = Rig::start().await?;
+            let begun = SystemClock.monotonic();
+            let namespace = self.namespace();
+            let faults = super::restore::play(&mut rig, &namespace).await;
+            self.tell(restore, begun.elapsed(), &faults_of(&namespace, faults));
+            self.keep_logs_of(&rig)?;
+        }
+        Ok(())
+    }
+
+    fn keep_logs_of(&self, rig: &Rig) -> Result<(), Error> {
+        if self.failed.load(Ordering::Acquire) > 0 {
+            println!("logs are kept in {}", keep_logs(rig, self.options.seed)?.display());
+        }
+        Ok(())
+    }
+
     async fn side_by_side(&self, rig: &Rig, reference: &Reference, cases: &[Case]) -> Result<(), Error> {
         let playing = stream::iter(cases).map(|case| self.one(rig, reference, case));
         let played: Vec<Result<(), Error>> = playing.buffer_unordered(SIDE_BY_SIDE).collect().await;
@@ -228,8 +269,8 @@ impl Session {
             Extent::Short => 30,
             Extent::All => 1000,
         };
-        for kind in Kind::ALL {
-            let name = format!("fuzz/{}", kind.name().to_lowercase());
+        for kind in &KINDS {
+            let name = kind.case();
             let random = Random::of(seed, &name);
             cases.push(Case {
                 name,

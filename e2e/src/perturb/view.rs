@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Long enough for an operator to fill its caches and to look at everything.
-const LOOK: Duration = Duration::from_millis(1500);
+pub(super) const LOOK: Duration = Duration::from_millis(1500);
 
 /// Something that is disturbed for everybody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,14 +26,22 @@ pub(super) enum View {
     LateEvents,
     /// The watches break, and what happened meanwhile is in no event: the server says 410.
     MissedEvents,
+    /// Of what happens while the watches are silent only the last of each object is ever told.
+    CoalescedEvents,
     /// The operator starts against lists that are old.
     StaleLists,
+    /// The operator works with a second API server that learns nothing more, and starts again against it.
+    FrozenServer,
     /// All connections to the API server break, again and again.
     Resets,
     /// The signer hangs.
     SignerHangs,
     /// The signer is gone.
     SignerGone,
+    /// What is sent to the signer arrives when nobody waits for it any more.
+    SignerPartitioned,
+    /// Every request to the API server takes five seconds, those for the lease too.
+    SlowServer,
     /// The leader is stopped while it asks the signer, another takes over, then it goes on.
     LeaseLostAsking,
     /// The same while it writes the Secret.
@@ -43,31 +51,45 @@ pub(super) enum View {
 }
 
 impl View {
-    pub(super) const ALL: [Self; 9] = [
+    pub(super) const ALL: [Self; 13] = [
         Self::LateEvents,
         Self::MissedEvents,
+        Self::CoalescedEvents,
         Self::StaleLists,
+        Self::FrozenServer,
         Self::Resets,
         Self::SignerHangs,
         Self::SignerGone,
+        Self::SignerPartitioned,
+        Self::SlowServer,
         Self::LeaseLostAsking,
         Self::LeaseLostWriting,
         Self::LeaseLostTelling,
     ];
 
     /// Those that fit into the short run.
-    pub(super) const SHORT: [Self; 5] =
-        [Self::LateEvents, Self::MissedEvents, Self::Resets, Self::SignerHangs, Self::LeaseLostAsking];
+    pub(super) const SHORT: [Self; 6] = [
+        Self::LateEvents,
+        Self::MissedEvents,
+        Self::CoalescedEvents,
+        Self::Resets,
+        Self::SignerHangs,
+        Self::LeaseLostAsking,
+    ];
 
     /// As in the name of its case.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::LateEvents => "view/late-events",
             Self::MissedEvents => "view/missed-events",
+            Self::CoalescedEvents => "view/coalesced-events",
             Self::StaleLists => "view/stale-lists",
+            Self::FrozenServer => "view/frozen-server",
             Self::Resets => "view/resets",
             Self::SignerHangs => "signer/hangs",
             Self::SignerGone => "signer/gone",
+            Self::SignerPartitioned => "signer/partitioned",
+            Self::SlowServer => "slow/everything-5s",
             Self::LeaseLostAsking => "lease/lost-asking",
             Self::LeaseLostWriting => "lease/lost-writing",
             Self::LeaseLostTelling => "lease/lost-telling",
@@ -81,9 +103,15 @@ pub(super) async fn play(rig: &Rig, namespace: &str, view: View, expire: bool) -
     authorities(&rig.cluster, namespace).await?;
     until_ready(rig, &format!("{}/services", path(namespace, "issuers"))).await?;
     match view {
-        View::LateEvents | View::MissedEvents | View::StaleLists => seen_late(rig, namespace, view).await,
+        View::LateEvents | View::MissedEvents | View::CoalescedEvents | View::StaleLists => {
+            seen_late(rig, namespace, view).await
+        }
+        View::FrozenServer => super::frozen::play(rig, namespace).await,
         View::Resets => resets(rig, namespace).await,
-        View::SignerHangs | View::SignerGone => without_signer(rig, namespace, view).await,
+        View::SignerHangs | View::SignerGone | View::SignerPartitioned => {
+            without_signer(rig, namespace, view).await
+        }
+        View::SlowServer => slow_server(rig, namespace).await,
         View::LeaseLostAsking => lease_lost(rig, namespace, "issue", "signer", expire).await,
         View::LeaseLostWriting => lease_lost(rig, namespace, "patch", "secrets", expire).await,
         View::LeaseLostTelling => lease_lost(rig, namespace, "patch", "certificates/status", expire).await,
@@ -102,16 +130,59 @@ async fn all_ready(rig: &Rig, namespace: &str, names: &[&str]) -> Result<(), Err
     Ok(())
 }
 
-/// People do a lot while the operator is blind, or looks at an old picture.
-async fn seen_late(rig: &Rig, namespace: &str, view: View) -> Result<Faults, Error> {
-    let (certificates, secrets) = (path(namespace, "certificates"), path(namespace, "secrets"));
-    for name in ["edited", "lost", "again", "back"] {
-        create(rig, namespace, name).await?;
+/// What people do while the operator is blind, or looks at an old picture.
+pub(super) struct People<'a> {
+    rig: &'a Rig,
+    namespace: &'a str,
+}
+
+impl<'a> People<'a> {
+    const AFTERWARDS: [&'static str; 5] = ["edited", "lost", "again", "back", "new"];
+
+    /// Five certificates, all of them Ready.
+    pub(super) async fn arrive(rig: &'a Rig, namespace: &'a str) -> Result<Self, Error> {
+        for name in ["edited", "lost", "again", "back"] {
+            create(rig, namespace, name).await?;
+        }
+        // Whoever does not know yet that it was deleted may make its Secret again, which then has to go too.
+        let owned = certificate(namespace, "gone", "services", &json!({ "deletionPolicy": "Delete" }));
+        rig.cluster.create(&path(namespace, "certificates"), &owned).await?;
+        all_ready(rig, namespace, &["edited", "lost", "again", "gone", "back"]).await?;
+        Ok(Self { rig, namespace })
     }
-    // Whoever does not know yet that it was deleted may make its Secret again, which then has to go too.
-    let owned = certificate(namespace, "gone", "services", &json!({ "deletionPolicy": "Delete" }));
-    rig.cluster.create(&certificates, &owned).await?;
-    all_ready(rig, namespace, &["edited", "lost", "again", "gone", "back"]).await?;
+
+    /// Edits, deletions, and one certificate that is deleted and made again.
+    pub(super) async fn act(&self) -> Result<(), Error> {
+        let (rig, namespace) = (self.rig, self.namespace);
+        let (certificates, secrets) = (path(namespace, "certificates"), path(namespace, "secrets"));
+        let names = |names: &[&str]| json!({ "spec": { "dnsNames": names } });
+        for wanted in ["a.example.test", "b.example.test", "c.example.test"] {
+            rig.cluster.merge(&format!("{certificates}/edited"), &names(&[wanted])).await?;
+        }
+        rig.cluster.merge(&format!("{certificates}/back"), &names(&["a.example.test"])).await?;
+        rig.cluster.merge(&format!("{certificates}/back"), &names(&["back.example.test"])).await?;
+        rig.cluster.delete(&format!("{secrets}/lost")).await?;
+        for name in ["again", "gone"] {
+            rig.cluster.delete(&format!("{certificates}/{name}")).await?;
+            rig.cluster.delete(&format!("{secrets}/{name}")).await?;
+        }
+        create(rig, namespace, "again").await?;
+        create(rig, namespace, "new").await.map(|_| ())
+    }
+
+    /// Until all of it is as they want it.
+    pub(super) async fn until_served(&self) -> Result<(), Error> {
+        all_ready(self.rig, self.namespace, &Self::AFTERWARDS).await
+    }
+
+    /// At most so many certificates for each name.
+    pub(super) fn budget(&self, most: usize) -> BTreeMap<String, usize> {
+        Self::AFTERWARDS.map(|name| (name.to_owned(), most)).into()
+    }
+}
+
+async fn seen_late(rig: &Rig, namespace: &str, view: View) -> Result<Faults, Error> {
+    let people = People::arrive(rig, namespace).await?;
     let worker = &rig.worker;
     match view {
         View::StaleLists => {
@@ -128,23 +199,14 @@ async fn seen_late(rig: &Rig, namespace: &str, view: View) -> Result<Faults, Err
             });
             worker.api.cut();
         }
-        _ => worker.api.gate(false),
+        _ => {
+            worker.api.coalesce(view == View::CoalescedEvents);
+            worker.api.gate(false);
+        }
     }
 
     let before = serials(rig, namespace).await?;
-    let names = |names: &[&str]| json!({ "spec": { "dnsNames": names } });
-    for wanted in ["a.example.test", "b.example.test", "c.example.test"] {
-        rig.cluster.merge(&format!("{certificates}/edited"), &names(&[wanted])).await?;
-    }
-    rig.cluster.merge(&format!("{certificates}/back"), &names(&["a.example.test"])).await?;
-    rig.cluster.merge(&format!("{certificates}/back"), &names(&["back.example.test"])).await?;
-    rig.cluster.delete(&format!("{secrets}/lost")).await?;
-    for name in ["again", "gone"] {
-        rig.cluster.delete(&format!("{certificates}/{name}")).await?;
-        rig.cluster.delete(&format!("{secrets}/{name}")).await?;
-    }
-    create(rig, namespace, "again").await?;
-    create(rig, namespace, "new").await?;
+    people.act().await?;
     match view {
         View::StaleLists => {
             worker.api.stale(true);
@@ -166,17 +228,16 @@ async fn seen_late(rig: &Rig, namespace: &str, view: View) -> Result<Faults, Err
         _ => {
             tokio::time::sleep(LOOK).await;
             worker.api.gate(true);
+            worker.api.coalesce(false);
         }
     }
-    all_ready(rig, namespace, &["edited", "lost", "again", "back", "new"]).await?;
+    people.until_served().await?;
     settle(rig, namespace).await?;
     worker.api.acquit_all();
     let after = serials(rig, namespace).await?;
     // A picture that was never shown costs nothing; an old one may cost what it would have cost then.
     let most = if view == View::StaleLists { 4 } else { 2 };
-    let budget: BTreeMap<String, usize> =
-        ["edited", "lost", "again", "back", "new"].map(|name| (name.to_owned(), most)).into();
-    let mut faults = judge::judge(rig, namespace, None, Some(&budget)).await?;
+    let mut faults = judge::judge(rig, namespace, None, Some(&people.budget(most))).await?;
     if view != View::StaleLists && before.get("back") != after.get("back") {
         faults.push("back was issued again although it is what it was".into());
     }
@@ -188,7 +249,7 @@ async fn serials(rig: &Rig, namespace: &str) -> Result<BTreeMap<String, String>,
     Ok(all.into_iter().map(|(name, object)| (name, text(&object["status"]["serialNumber"]))).collect())
 }
 
-async fn until_started(rig: &Rig, before: u32) -> Result<(), Error> {
+pub(super) async fn until_started(rig: &Rig, before: u32) -> Result<(), Error> {
     wait_for("the operator is started again", PATIENCE, async || {
         Ok((rig.worker.operator.starts() > before).then_some(()))
     })
@@ -196,7 +257,7 @@ async fn until_started(rig: &Rig, before: u32) -> Result<(), Error> {
 }
 
 /// Until nothing of this namespace was under way for a while and each status is about the Secret that is there.
-async fn settle(rig: &Rig, namespace: &str) -> Result<(), Error> {
+pub(super) async fn settle(rig: &Rig, namespace: &str) -> Result<(), Error> {
     let quiet = Duration::from_millis(700);
     wait_for(&format!("{namespace} is at rest"), PATIENCE, async || {
         let secrets = by_name(rig.cluster.list(&path(namespace, "secrets")).await?);
@@ -230,22 +291,53 @@ async fn resets(rig: &Rig, namespace: &str) -> Result<Faults, Error> {
 }
 
 async fn without_signer(rig: &Rig, namespace: &str, view: View) -> Result<Faults, Error> {
-    if view == View::SignerHangs {
-        rig.signer.signal(Signal::STOP)?;
-    } else {
-        rig.signer.down()?;
+    match view {
+        View::SignerHangs => rig.signer.signal(Signal::STOP)?,
+        View::SignerPartitioned => {
+            rig.worker.wire.release_held(false);
+            rig.worker.wire.judge_all(|_| Verdict::Hold);
+        }
+        _ => rig.signer.down()?,
     }
     let names = ["a", "b", "c"];
     for name in names {
         create(rig, namespace, name).await?;
     }
-    tokio::time::sleep(2 * LOOK).await;
-    if view == View::SignerHangs {
-        rig.signer.signal(Signal::CONT)?;
-    } else {
-        rig.signer.up();
+    match view {
+        View::SignerHangs => {
+            tokio::time::sleep(2 * LOOK).await;
+            rig.signer.signal(Signal::CONT)?;
+        }
+        View::SignerPartitioned => {
+            // Longer than the operator waits for an answer: what arrives then is a repeat of what it will ask.
+            tokio::time::sleep(Duration::from_secs(12)).await;
+            rig.worker.wire.acquit_all();
+            rig.worker.wire.release_held(true);
+        }
+        _ => {
+            tokio::time::sleep(2 * LOOK).await;
+            rig.signer.up();
+        }
     }
     all_ready(rig, namespace, &names).await?;
+    settle(rig, namespace).await?;
+    let once = names.map(|name| (name.to_owned(), 1)).into();
+    judge::judge(rig, namespace, None, Some(&once)).await
+}
+
+/// Every request takes five seconds, reads and the lease's too, from the start of the operator on: still one issuance.
+async fn slow_server(rig: &Rig, namespace: &str) -> Result<Faults, Error> {
+    rig.worker.api.judge_all(|_| Verdict::Delay(Duration::from_secs(5)));
+    let starts = rig.worker.operator.starts();
+    rig.worker.operator.kill()?;
+    until_started(rig, starts).await?;
+    let names = ["a", "b", "c"];
+    for name in names {
+        create(rig, namespace, name).await?;
+    }
+    let ready = all_ready(rig, namespace, &names).await;
+    rig.worker.api.acquit_all();
+    ready?;
     settle(rig, namespace).await?;
     let once = names.map(|name| (name.to_owned(), 1)).into();
     judge::judge(rig, namespace, None, Some(&once)).await

@@ -97,3 +97,55 @@ async fn a_leaf_never_outlives_its_authority_and_is_not_asked_for_again_and_agai
         assert!(of_leaf <= ends(&issuer.data["status"]["authority"]["notAfter"]), "{of_leaf}");
     }
 }
+
+/// cert-manager/website#2128: two Certificates with one secretName wrote the same Secret in a tight loop.
+#[tokio::test]
+async fn two_certificates_with_one_secret_name_do_not_take_turns() {
+    let suite = suite().await;
+    let plane = &suite.plane;
+    create(plane, &certificate("web", "root", json!({}))).await.unwrap();
+    let web = until_ready(plane, "Certificate", "web").await;
+    create(plane, &certificate("late", "root", json!({ "secretName": "web" }))).await.unwrap();
+    let stalled = |object: &_| condition(object, "Stalled").is_some_and(|(status, ..)| status == "True");
+    let late = until(plane, "Certificate", "late", "is Stalled", stalled).await;
+    let (_, _, message) = condition(&late, "Ready").unwrap();
+    assert!(message.contains("web"), "{message}");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let mark = plane.audit().mark().unwrap();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let ours = keywright_e2e::audit::Event::is_write_of_ours;
+    assert_eq!(plane.audit().since(mark).unwrap().iter().filter(|event| ours(event)).count(), 0);
+    let still = until_ready(plane, "Certificate", "web").await;
+    assert_eq!(still.data["status"]["serialNumber"], web.data["status"]["serialNumber"]);
+}
+
+/// step-issuer#60, google-cas-issuer#65, #129: memory grew with other people's objects until the kernel took the process.
+#[tokio::test]
+async fn other_peoples_secrets_are_neither_read_nor_watched() {
+    let suite = suite().await;
+    let plane = &suite.plane;
+    create(plane, &certificate("web", "root", json!({}))).await.unwrap();
+    until_ready(plane, "Certificate", "web").await;
+    let mark = plane.audit().mark().unwrap();
+    for number in 0..20 {
+        let theirs = json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": { "name": format!("theirs-{number}") },
+            "stringData": { "value": "x" },
+        });
+        let params = PatchParams::apply("somebody");
+        secrets(plane).patch(&format!("theirs-{number}"), &params, &Patch::Apply(theirs)).await.unwrap();
+    }
+    let mut suite = suite;
+    suite.restart(keywright_e2e::Process::Operator).await.unwrap();
+    let plane = &suite.plane;
+    create(plane, &certificate("next", "root", json!({}))).await.unwrap();
+    until_ready(plane, "Certificate", "next").await;
+    let asked = plane.audit().since(mark).unwrap().into_iter().filter(|event| {
+        event.user_agent.starts_with("keywright-operator") && event.object_ref.resource == "secrets"
+    });
+    for event in asked {
+        let unselected =
+            matches!(event.verb.as_str(), "list" | "watch") && !event.request_uri.contains("labelSelector=");
+        assert!(!unselected && !event.object_ref.name.starts_with("theirs-"), "{event:?}");
+    }
+}

@@ -43,9 +43,11 @@ fn code_of(reason: Reason) -> Code {
         Reason::Forbidden => Code::PermissionDenied,
         Reason::StaleFencingToken => Code::Aborted,
         Reason::UnknownAuthority => Code::NotFound,
-        Reason::Constraint | Reason::Loosening | Reason::Immutable | Reason::AuthorityExpired => {
-            Code::FailedPrecondition
-        }
+        Reason::Constraint
+        | Reason::Loosening
+        | Reason::Immutable
+        | Reason::AuthorityExpired
+        | Reason::StaleStep => Code::FailedPrecondition,
         Reason::Unavailable => Code::Unavailable,
         Reason::Internal | Reason::Unspecified => Code::Internal,
     }
@@ -61,6 +63,7 @@ mod tests {
             field: "durationSeconds".into(),
             rule: "must be at most 3600".into(),
             fix: "ask for less".into(),
+            newest_step: 0,
         }
     }
 
