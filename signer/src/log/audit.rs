@@ -11,8 +11,8 @@ use super::disk::{DiskError, LogDir, split_bundle};
 use super::merkle::{Hash, leaf_hash, peaks_of};
 use super::tile::{Edge, FULL, FULL_U64};
 
-/// Most bundles of 256 entries that a start looks through: about two million entries.
-pub const NEWEST: u64 = 8192;
+/// Most bundles of 256 entries that a start looks through: half a million entries.
+pub const NEWEST: u64 = 2048;
 
 fn damaged(what: String) -> DiskError {
     DiskError::Damaged { what }
