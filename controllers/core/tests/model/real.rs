@@ -28,6 +28,8 @@ pub(crate) struct Sight {
     pub(crate) names: u8,
     /// What the cached status tells of.
     pub(crate) told: Option<Leaf>,
+    /// The newest step that the signer has told of; 0: it never had to.
+    pub(crate) newest: u64,
     /// What lies in the Secret now: it is read from the API server itself.
     pub(crate) secret: Option<Leaf>,
 }
@@ -74,7 +76,7 @@ impl Real {
             issuer: scene.issuer.clone(),
             rivals: Vec::new(),
             found: read(sight.secret.map(|leaf| self.secret(leaf)), MANAGER),
-            revision: sight.told.map_or(0, |leaf| leaf.step),
+            revision: sight.told.map_or(0, |leaf| leaf.step).max(sight.newest),
             published,
         };
         let next = match decide(&valid(&scene.cert), &world) {

@@ -55,6 +55,8 @@ struct Operator {
     busy: bool,
     /// Key that was asked with for this step and these names, with no answer yet.
     kept: Option<(u64, u8, u8)>,
+    /// The newest step that the signer has told it of.
+    newest: u64,
     /// The cache: names and status.
     names: u8,
     told: Option<Leaf>,
@@ -73,6 +75,8 @@ pub(crate) struct State {
     pub(crate) live: Vec<Leaf>,
     /// All signatures.
     pub(crate) signed: u64,
+    /// The newest step that was signed.
+    newest: u64,
     /// The newest fencing token that the signer has seen.
     fence: u8,
     keys: u8,
@@ -108,7 +112,7 @@ pub(crate) enum Action {
 
 impl State {
     pub(crate) fn new(trouble: Trouble) -> Self {
-        let operator = Operator { token: 0, busy: false, kept: None, names: 0, told: None };
+        let operator = Operator { token: 0, busy: false, kept: None, newest: 0, names: 0, told: None };
         Self {
             names: 0,
             secret: None,
@@ -116,6 +120,7 @@ impl State {
             status: None,
             live: Vec::new(),
             signed: 0,
+            newest: 0,
             fence: 0,
             keys: 0,
             leader: 0,
@@ -126,11 +131,11 @@ impl State {
         }
     }
 
-    /// One for the first, and one more for each thing that can ask for one. A deletion or a late write may also undo
-    /// what another has just mended.
+    /// One for the first, and one more for each thing that can ask for one. A new life may cost three: for what its old
+    /// cache wants, for what a late write of the one before undoes, and for what is wanted.
     pub(crate) fn most_signatures(&self) -> u64 {
         let given = self.given;
-        let causes = given.edits + given.deletions + 2 * (given.crashes + given.changes) + 2 * given.twice;
+        let causes = given.edits + given.deletions + 3 * (given.crashes + given.changes) + 2 * given.twice;
         u64::from(1 + causes + given.lost)
     }
 
@@ -222,7 +227,7 @@ impl State {
         if !self.given.late {
             self.wire.retain(|request| request.sender().who != who);
         }
-        self.operators[who] = Operator { token, busy: false, kept: None, ..before };
+        self.operators[who] = Operator { token, busy: false, kept: None, newest: 0, ..before };
     }
 
     fn refresh(&mut self, who: usize) {
@@ -237,7 +242,8 @@ impl State {
         if operator.busy {
             return None;
         }
-        let sight = Sight { names: operator.names, told: operator.told, secret: self.secret };
+        let Operator { names, told, newest, .. } = operator;
+        let sight = Sight { names, told, newest, secret: self.secret };
         let sender = Sender { who, token: operator.token };
         let mut next = self.clone();
         let request = match real.plan(sight) {
@@ -291,6 +297,7 @@ impl State {
         if let Request::Tell { leaf, .. } = request {
             // An operator waits for the echo of its own write.
             operator.told = Some(leaf);
+            operator.newest = 0;
         }
         // One that was overtaken finds that out before it goes on; what it had sent before may still arrive.
         if let Some(next) = answer.filter(|_| self.leader == sender.who) {
@@ -304,6 +311,14 @@ impl State {
         match request {
             // The signer refuses a leader of before.
             Request::Ask { sender, .. } if sender.token < self.fence => None,
+            // It refuses a step that is past, and tells the newest one.
+            Request::Ask { sender, step, .. } if step < self.newest => {
+                self.fence = sender.token;
+                if self.is_alive(sender) {
+                    self.operators[sender.who].newest = self.newest;
+                }
+                None
+            }
             Request::Ask { sender, names, step, key, over } => {
                 self.fence = sender.token;
                 let stored = self.live.iter().find(|leaf| (leaf.step, leaf.key) == (step, key)).copied();
@@ -332,6 +347,7 @@ impl State {
     fn sign(&mut self, leaf: Leaf) -> Leaf {
         self.live.retain(|other| other.step != leaf.step);
         self.live.push(leaf);
+        self.newest = leaf.step;
         self.signed += 1;
         leaf
     }
