@@ -30,7 +30,7 @@ fn fastest(work: &dyn Fn()) -> Duration {
     let once = || {
         let start = computed();
         work();
-        computed() - start
+        computed().saturating_sub(start)
     };
     (0..5).map(|_| once()).min().unwrap()
 }

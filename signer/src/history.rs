@@ -41,7 +41,7 @@ pub enum Past {
 
 /// How `ask` stands to what is known of it at `now` (seconds since the Unix epoch).
 ///
-/// Errors: `Forbidden` when the object has used a later step.
+/// Errors: `StaleStep` when the object has used a later step.
 pub fn judge(history: &History, ask: &Ask<'_>, now: i64) -> Result<Past, Refusal> {
     let past = match &history.row {
         None => Past::Fresh,
@@ -126,7 +126,7 @@ mod tests {
             let mut stored = row(RequestState::Signed);
             edit(&mut stored);
             assert_eq!(past(Some(stored.clone()), Some(5)), Ok(Past::Instead { serial: vec![9], why }));
-            assert_eq!(past(Some(stored), Some(6)).unwrap_err().reason, Reason::Forbidden);
+            assert_eq!(past(Some(stored), Some(6)).unwrap_err(), Refusal::stale_step(6));
         }
     }
 

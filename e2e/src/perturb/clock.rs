@@ -168,10 +168,13 @@ pub(super) async fn play(rig: &Rig, clocks: &Clocks, namespace: &str, jump: Jump
     Ok(faults)
 }
 
+/// Whether what was there before, and what was made meanwhile, show it.
+type Seen<'a> = dyn Fn(&Value, &Value) -> bool + 'a;
+
 /// Whether the jump shows as it should: clocks that differ are told of, and where both are past it a renewal is made.
 async fn noticed(rig: &Rig, namespace: &str, jump: Jump, kept: &Value) -> Result<Option<String>, Error> {
     let place = |name: &str| format!("{}/{name}", path(namespace, "certificates"));
-    let (what, seen): (_, Box<dyn Fn(&Value, &Value) -> bool>) = match jump {
+    let (what, seen): (_, Box<Seen>) = match jump {
         Jump::OperatorAhead | Jump::OperatorBehind | Jump::SignerAhead => (
             "nobody is told that the clocks differ",
             Box::new(|_, meanwhile| {

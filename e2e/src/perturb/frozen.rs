@@ -59,7 +59,7 @@ pub(super) async fn play(rig: &Rig, namespace: &str) -> Result<Faults, Error> {
     until_started(rig, starts).await?;
     rig.until_led_by("keywright-operator-0").await?;
     settle(rig, namespace).await?;
-    let budget: BTreeMap<String, usize> = people.budget(2);
+    let budget: BTreeMap<String, usize> = People::budget(2);
     judge::judge(rig, namespace, None, Some(&budget)).await
 }
 

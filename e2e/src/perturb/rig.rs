@@ -118,7 +118,7 @@ async fn worker(
 
     let mut program = program(site, &keys, Process::Operator)?;
     program.env = vec![("KUBECONFIG".into(), proxied.display().to_string())];
-    program.env.extend(clock.into_iter().flat_map(|clock| clock.environment()));
+    program.env.extend(clock.into_iter().flat_map(Clock::environment));
     set(&mut program.args, "--identity=", identity);
     set(&mut program.args, "--signer=", &format!("https://127.0.0.1:{}", wire.port));
     set(&mut program.args, "--health-listen=", &format!("127.0.0.1:{}", ports.operator_health));

@@ -176,7 +176,7 @@ impl<'a> People<'a> {
     }
 
     /// At most so many certificates for each name.
-    pub(super) fn budget(&self, most: usize) -> BTreeMap<String, usize> {
+    pub(super) fn budget(most: usize) -> BTreeMap<String, usize> {
         Self::AFTERWARDS.map(|name| (name.to_owned(), most)).into()
     }
 }
@@ -237,7 +237,7 @@ async fn seen_late(rig: &Rig, namespace: &str, view: View) -> Result<Faults, Err
     let after = serials(rig, namespace).await?;
     // A picture that was never shown costs nothing; an old one may cost what it would have cost then.
     let most = if view == View::StaleLists { 4 } else { 2 };
-    let mut faults = judge::judge(rig, namespace, None, Some(&people.budget(most))).await?;
+    let mut faults = judge::judge(rig, namespace, None, Some(&People::budget(most))).await?;
     if view != View::StaleLists && before.get("back") != after.get("back") {
         faults.push("back was issued again although it is what it was".into());
     }

@@ -218,6 +218,7 @@ fn messages() {
         field: "pkcs10".into(),
         rule: "must be DER".into(),
         fix: "send DER".into(),
+        newest_step: 0,
     };
     let of_jwt = wire::EnsureKeyRequest {
         fencing_token: 1,

@@ -30,7 +30,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use store::{Server, is_ready};
 
-const LIMIT: Duration = Duration::from_mins(60);
+const LIMIT: Duration = Duration::from_hours(1);
 
 /// `count` certificates, applied in one instant, on a fake API server and a signer of their own.
 pub(super) async fn measure(count: usize) -> Result<Issuance, Error> {
