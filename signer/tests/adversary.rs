@@ -343,7 +343,7 @@ async fn a_replay_after_kill_and_restart_gets_the_stored_answer_and_a_changed_on
     operator.issue(newer).await.unwrap();
     assert_eq!(
         told(&operator.issue(other).await.unwrap_err()),
-        (Reason::Forbidden, "requestKey.step".into())
+        (Reason::StaleStep, "requestKey.step".into())
     );
     let serial = |der: &[u8]| Certificate::from_der(der).unwrap().serial().to_string();
     let superseded = [serial(&answer.certificate), serial(&second.certificate)];

@@ -110,7 +110,7 @@ async fn an_earlier_step_is_refused_unless_it_is_an_identical_repeat() {
     assert!(bench.issue(&one).await.unwrap().repeated);
     let other = wire::IssueRequest { duration_seconds: 60, ..one };
     let refusal = bench.issue(&other).await.unwrap_err();
-    assert_eq!((refusal.reason, refusal.field.as_str()), (Reason::Forbidden, "requestKey.step"));
+    assert_eq!((refusal.reason, refusal.field.as_str()), (Reason::StaleStep, "requestKey.step"));
 }
 
 /// Edits one field of a request.
