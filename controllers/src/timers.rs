@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::time::Duration;
-use tokio::time::Instant;
 use tokio_util::time::{DelayQueue, delay_queue};
 
 /// When a look at an object has ended: when the next one is due, if nothing happens before.
@@ -21,10 +20,6 @@ impl Action {
         Self(None)
     }
 }
-
-/// How long the events of one burst may be apart: a watch that is taken up again tells every version of an object within
-/// milliseconds, and only the last one is worth a certificate.
-const BURST: Duration = Duration::from_millis(20);
 
 /// Timers by key.
 pub(crate) struct Timers<K> {
@@ -45,15 +40,6 @@ impl<K: Hash + Eq + Clone> Timers<K> {
         if let Action(Some(wait)) = action {
             let timer = self.queue.insert(key.clone(), wait);
             self.set.insert(key, timer);
-        }
-    }
-
-    /// In a moment, or earlier if that was set: whatever happens to an object in one burst is looked at once.
-    pub(crate) fn soon(&mut self, key: K) {
-        match self.set.get(&key) {
-            Some(timer) if self.queue.deadline(timer) <= Instant::now() + BURST => {}
-            Some(timer) => self.queue.reset(timer, BURST),
-            None => self.set(key, Action::requeue(BURST)),
         }
     }
 
