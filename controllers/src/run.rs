@@ -90,9 +90,7 @@ async fn drive<K, F>(
             });
         }
         tokio::select! {
-            Some(object) = wanted.next() => {
-                agenda.want(object.clone(), tenant(object.namespace.as_deref()));
-            }
+            Some(object) = wanted.next() => timers.soon(object),
             Some((looked, action)) = looks.next() => {
                 if !agenda.done(&looked, tenant(looked.namespace.as_deref())) {
                     timers.set(looked, action);

@@ -5,7 +5,7 @@
 use super::effect::{effect, life, sha256, within_limits};
 use super::held::{Found, Held, Obstacle};
 use super::mark;
-use super::secret::{Publication, made_from, publication};
+use super::secret::{Publication, made_from, named, publication};
 use super::valid::{SpecProblem, ValidCertificate};
 use crate::issuer::{Authority, Standing};
 use crate::renewal::renew_at;
@@ -246,7 +246,7 @@ pub fn untouched(
     (now < leaf.renewal && leaf.digest() == glance.leaf).then_some(leaf)
 }
 
-/// While the issuer cannot sign, a good certificate stays good.
+/// While the issuer cannot sign, a good certificate of this issuer stays good.
 fn without_issuer(
     cert: &ValidCertificate,
     world: &World,
@@ -254,7 +254,7 @@ fn without_issuer(
     leaf: Option<LeafFacts>,
     on: Waiting,
 ) -> Plan {
-    match (needed(cert, world, held, leaf.as_ref(), |held| !content_fits(cert, held)), leaf) {
+    match (needed(cert, world, held, leaf.as_ref(), |held| of_another_issuer(cert, held)), leaf) {
         (None, Some(leaf)) => Plan::Rest { leaf },
         (_, leaf) => Plan::Wait { on, leaf },
     }
@@ -291,6 +291,11 @@ fn displaced(world: &World, leaf: &LeafFacts) -> bool {
     let other = world.published.as_ref().filter(|(serial, _)| *serial != leaf.serial);
     leaf.revision == world.revision
         && other.is_some_and(|(_, index)| leaf.log_index.is_some_and(|i| i < *index))
+}
+
+/// What the spec named when it was issued, where the Secret tells.
+fn of_another_issuer(cert: &ValidCertificate, held: &Held) -> bool {
+    held.mark(mark::ISSUER).is_some_and(|issuer| issuer != named(&cert.issuer))
 }
 
 /// A certificate that already lives as long as its authority gains nothing from a new one before the authority is

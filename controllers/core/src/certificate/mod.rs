@@ -26,6 +26,8 @@ pub mod mark {
     pub const CERTIFICATE_NAME: &str = "keywright.dev/certificate-name";
     /// Annotation: UID of the issuer that signed.
     pub const ISSUER_UID: &str = "keywright.dev/issuer-uid";
+    /// Annotation: kind and name of the issuer that the spec named then, as in `Issuer/services`.
+    pub const ISSUER: &str = "keywright.dev/issuer";
     /// Annotation: number of the issuance.
     pub const REVISION: &str = "keywright.dev/revision";
     /// Annotation: index of the signature's entry in the signer's log.

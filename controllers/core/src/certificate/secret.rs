@@ -9,7 +9,7 @@ use crate::issuer::Authority;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use keywright_crds::{DeletionPolicy, OutputFormat};
+use keywright_crds::{DeletionPolicy, IssuerRef, OutputFormat};
 use keywright_pki::certificate::Certificate;
 use keywright_pki::key::{KeyError, PrivateKey};
 use keywright_pki::pem;
@@ -122,6 +122,7 @@ fn chain(leaf: &Certificate, authority: &Authority) -> String {
 fn marks(cert: &ValidCertificate, facts: &LeafFacts, effect: &str) -> BTreeMap<String, String> {
     let mut marks = BTreeMap::from([
         (mark::CERTIFICATE_NAME.to_owned(), cert.name.clone()),
+        (mark::ISSUER.to_owned(), named(&cert.issuer)),
         (mark::REVISION.to_owned(), facts.revision.to_string()),
         (mark::EFFECT.to_owned(), effect.to_owned()),
         (mark::LEAF.to_owned(), facts.digest()),
@@ -133,6 +134,11 @@ fn marks(cert: &ValidCertificate, facts: &LeafFacts, effect: &str) -> BTreeMap<S
     ];
     marks.extend(optional.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
     marks
+}
+
+/// An issuer as the mark [`mark::ISSUER`] names it.
+pub(super) fn named(issuer: &IssuerRef) -> String {
+    format!("{}/{}", issuer.kind.name(), issuer.name)
 }
 
 fn owner(cert: &ValidCertificate) -> Option<OwnerReference> {

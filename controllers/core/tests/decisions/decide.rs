@@ -5,7 +5,7 @@ use keywright_controllers_core::certificate::decide::{Blocked, Plan, Waiting};
 use keywright_controllers_core::certificate::held::Obstacle;
 use keywright_controllers_core::certificate::mark;
 use keywright_controllers_core::issuer::{Limits, Standing};
-use keywright_crds::{CertificatePrivateKey, DeletionPolicy, KeyEncoding, RotationPolicy};
+use keywright_crds::{CertificatePrivateKey, DeletionPolicy, IssuerKind, KeyEncoding, RotationPolicy};
 
 /// A plan in a few words.
 pub(crate) fn shown(plan: &Plan) -> String {
@@ -130,6 +130,22 @@ fn an_issuer_that_cannot_sign_is_waited_for_only_when_it_is_needed() {
                 s.cert.spec.dns_names = vec!["b.example.com".into()];
             },
             "Wait IssuerMissing true",
+        ),
+        (
+            "missing, another one than the certificate is from",
+            |s| {
+                s.issuer = Standing::Missing;
+                s.cert.spec.issuer_ref.name = "elsewhere".into();
+            },
+            "Wait IssuerMissing true",
+        ),
+        (
+            "not ready, of another kind than the certificate is from",
+            |s| {
+                s.issuer = Standing::NotReady { why: "no".into() };
+                s.cert.spec.issuer_ref.kind = IssuerKind::ClusterIssuer;
+            },
+            "Wait no true",
         ),
         (
             "missing, damaged",
