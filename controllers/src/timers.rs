@@ -78,7 +78,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_happens_during_a_look_is_looked_at_after_it_whatever_the_look_says() {
-        for said in [Action::await_change(), Action::requeue(Duration::from_secs(60))] {
+        for said in [Action::await_change(), Action::requeue(Duration::from_mins(1))] {
             let mut timers = Timers::default();
             let begun = Instant::now();
             timers.soon("a");
