@@ -21,8 +21,12 @@ async fn work_waits_for_a_signer_that_is_down_or_hangs_and_resumes_by_itself() {
     let mut suite = with_root().await;
     suite.plane.kill(Process::Signer).unwrap();
     create(&suite.plane, &certificate("waits", "root", json!({}))).await.unwrap();
-    let waiting =
-        |object: &_| condition(object, "Ready").is_some_and(|(_, reason, _)| reason == "SignerUnavailable");
+    // Its issuer may be looked at meanwhile, and then it is the issuer that says so first.
+    let waiting = |object: &_| {
+        condition(object, "Ready").is_some_and(|(_, reason, message)| {
+            reason == "SignerUnavailable" || message.contains("SignerUnavailable")
+        })
+    };
     let object = until(&suite.plane, "Certificate", "waits", "waits for the signer", waiting).await;
     assert_eq!(condition(&object, "Ready").unwrap().0, "Unknown", "nothing is wrong with the certificate");
     suite.plane.start_again(Process::Signer).unwrap();

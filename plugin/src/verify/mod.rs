@@ -16,7 +16,7 @@ use crate::cli::{Global, Verify};
 use crate::connect::connect;
 use crate::exit::{Failure, NOT_AS_WANTED};
 use crate::inspect::read_file;
-use crate::log::note::{KeyTextError, VerifierKey, WitnessKey};
+use crate::log::note::{Checkpoint, KeyTextError, NoteError, VerifierKey, WitnessKey};
 use crate::log::proof::Proof;
 use crate::material::Material;
 use check::{Evidence, Subject, check, check_intent, check_signature, check_superseded, check_witnesses};
@@ -31,6 +31,7 @@ use source::Source;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 use zeroize::Zeroizing;
 
 /// Runs the command.
@@ -183,6 +184,30 @@ fn of_proof(
     Ok(Report::new(&subject, Some(proof.index), facts, steps))
 }
 
+/// How often a checkpoint is read that does not cover a new certificate yet, and how long between: the signer publishes
+/// what it has made durable ten times a second, a little after its answer.
+const LOOKS: u32 = 20;
+const BETWEEN: Duration = Duration::from_millis(100);
+
+/// The newest checkpoint, as it was read and opened. `hint`: an index that it should cover, as the Secret says.
+async fn newest(
+    source: &Source,
+    trust: &Trust,
+    hint: Option<u64>,
+) -> Result<(Vec<u8>, Result<Checkpoint, NoteError>), Failure> {
+    let mut looks = 1;
+    loop {
+        let note = source.checkpoint().await?;
+        let opened = trust.log.open(&note);
+        let behind = opened.as_ref().is_ok_and(|checkpoint| hint.is_some_and(|hint| hint >= checkpoint.size));
+        if !behind || looks == LOOKS {
+            return Ok((note, opened));
+        }
+        looks += 1;
+        tokio::time::sleep(BETWEEN).await;
+    }
+}
+
 async fn of_log(
     source: &Source,
     global: &Global,
@@ -194,8 +219,8 @@ async fn of_log(
         return Err(Failure::Usage("name a file with the certificate, or --secret".to_owned()));
     };
     let subject = Subject::of(&given.certificate);
-    let note = source.checkpoint().await?;
-    let checkpoint = match trust.log.open(&note) {
+    let (note, opened) = newest(source, trust, given.index.filter(|_| arguments.log_index.is_none())).await?;
+    let checkpoint = match opened {
         Ok(checkpoint) => checkpoint,
         Err(error) => {
             let steps = vec![Step::of(false, "checkpoint", &error.to_string())];
