@@ -24,7 +24,7 @@ alone() {
   done
 }
 
-release() { cargo build --quiet --release --locked -p keywright-operator -p keywright-signer -p kubectl-keywright -p keywright-e2e; }
+release() { cargo build --quiet --release --locked -p keywright-operator -p keywright-signer -p keywright-webhooks -p kubectl-keywright -p keywright-e2e; }
 
 stage "setup" hack/setup.sh test
 stage "formatting" cargo fmt --all --check
