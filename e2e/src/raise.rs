@@ -186,7 +186,7 @@ async fn client(site: &Site) -> Result<Client, Error> {
 }
 
 /// `GET /readyz` over plain HTTP on loopback; any failure is "no".
-async fn says_ready(port: u16) -> bool {
+pub(crate) async fn says_ready(port: u16) -> bool {
     let ask = async {
         let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await?;
         stream.write_all(b"GET /readyz HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n").await?;

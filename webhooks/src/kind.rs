@@ -62,6 +62,19 @@ impl Kind {
         }
     }
 
+    /// As in the path of its objects.
+    pub const fn plural(self) -> &'static str {
+        match self {
+            Self::Certificate => "certificates",
+            Self::Issuer => "issuers",
+            Self::ClusterIssuer => "clusterissuers",
+            Self::Policy => "policies",
+            Self::ApprovalClass => "approvalclasses",
+            Self::ApprovalRequest => "approvalrequests",
+            Self::ApprovalDecision => "approvaldecisions",
+        }
+    }
+
     /// Where its author's identity is stamped.
     pub const fn stamped(self) -> Stamped {
         match self {
@@ -100,8 +113,9 @@ mod tests {
     #[test]
     fn every_kind_of_the_group_is_known_here() {
         for definition in keywright_crds::definitions() {
-            let name = definition.spec.names.kind;
-            assert!(name.parse::<Kind>().is_ok(), "{name}");
+            let names = definition.spec.names;
+            let kind: Kind = names.kind.parse().unwrap();
+            assert_eq!(kind.plural(), names.plural);
         }
         assert_eq!("Lease".parse::<Kind>(), Err(UnknownKind("Lease".into())));
     }

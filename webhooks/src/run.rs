@@ -55,7 +55,7 @@ pub(crate) async fn run(options: Arguments) -> Result<(), Ended> {
         operator: own(&options.operator_service_account),
         own: own(NAME),
         namespace: options.namespace.clone(),
-        sources: Sources { claims: claims.clone() },
+        sources: Sources { client: client.clone(), claims: claims.clone() },
         presented: Arc::clone(&presented),
     };
     let server = Server::new(listener, Arc::clone(&presented), Arc::new(reviewer), readiness.clone())?;
@@ -89,7 +89,7 @@ pub(crate) async fn run(options: Arguments) -> Result<(), Ended> {
     tokio::select! {
         () = ending => {}
         _ = watching => return Err(Ended::Watches),
-        served = health => return match served {
+        ended = health => return match ended {
             Ok(()) => Err(Ended::Watches),
             Err(source) => Err(taken(options.health_listen)(source)),
         },

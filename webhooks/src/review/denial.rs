@@ -1,5 +1,6 @@
 //! A refusal: the rule, what is wrong, the fix, and whether trying again can help.
 
+use keywright_approvals::Ignored;
 use std::fmt;
 
 /// The rules of this crate. Their names stand in messages and in the decision log, and never change.
@@ -23,6 +24,18 @@ pub enum Rule {
     RecordKept,
     /// Two Certificates name one Secret.
     CertificateOneForASecret,
+    /// A request or vote does not read.
+    RecordReads,
+    /// A request names no class that is there.
+    RequestClass,
+    /// A request's effect is not canonical, or not what its digest and action say.
+    RequestEffect,
+    /// A vote is not named after request and voter.
+    VoteName,
+    /// A vote is for no request that is there and open.
+    VoteRequest,
+    /// A vote would not count.
+    Vote(Ignored),
 }
 
 impl Rule {
@@ -38,6 +51,24 @@ impl Rule {
             Self::IdentityFrozen => "identity-frozen",
             Self::RecordKept => "record-kept",
             Self::CertificateOneForASecret => "certificate-one-for-a-secret",
+            Self::RecordReads => "record-reads",
+            Self::RequestClass => "request-class",
+            Self::RequestEffect => "request-effect",
+            Self::VoteName => "vote-name",
+            Self::VoteRequest => "vote-request",
+            Self::Vote(why) => match why {
+                Ignored::OtherRequest => "vote-other-request",
+                Ignored::OtherEffect => "vote-other-effect",
+                Ignored::OwnRequest => "vote-own-request",
+                Ignored::OwnBenefit => "vote-own-benefit",
+                Ignored::OwnTarget => "vote-own-target",
+                Ignored::Machine => "vote-machine",
+                Ignored::NoGroup => "vote-no-group",
+                Ignored::NotPermitted => "vote-not-permitted",
+                Ignored::Unsigned => "vote-unsigned",
+                Ignored::BadSignature => "vote-bad-signature",
+                Ignored::TooLate => "vote-too-late",
+            },
         }
     }
 }

@@ -13,9 +13,14 @@
 //! | update | the stamp is unchanged; a record keeps its finalizer; the kind's own rules; policies |
 //! | delete | none: records stay by their finalizer |
 
+mod approval;
 mod certificate;
 mod denial;
+mod records;
+#[cfg(test)]
+mod tests;
 
+pub use approval::Ballot;
 pub use denial::{Denial, Retry, Rule};
 
 use crate::attempt::{Action, Attempt};
@@ -36,15 +41,34 @@ pub enum Needs {
         /// The Secret's name.
         secret: String,
     },
+    /// The `ApprovalClass` that a request names.
+    Class {
+        /// Its name.
+        name: String,
+    },
+    /// What a vote is about.
+    Ballot {
+        /// The vote's namespace.
+        namespace: String,
+        /// Name of the `ApprovalRequest`.
+        request: String,
+    },
 }
 
 /// The facts that were asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Facts {
     /// None were needed.
     Nothing,
     /// Names of the Certificates that name the Secret, the reviewed one among them if it is stored already.
     Claimants(Vec<String>),
+    /// Whether the class is there.
+    Class {
+        /// True when it is.
+        exists: bool,
+    },
+    /// What the vote is about.
+    Ballot(Box<Ballot>),
     /// They could not be had: why. The attempt is refused; trying again may help.
     Unknown(String),
 }
@@ -81,13 +105,10 @@ pub fn needs(attempt: &Attempt<'_>) -> Needs {
     match (attempt.kind, attempt.action) {
         (Kind::Certificate, Action::Create { new }) => certificate::needs(attempt, None, new),
         (Kind::Certificate, Action::Update { old, new }) => certificate::needs(attempt, Some(old), new),
-        (
-            Kind::Issuer
-            | Kind::ClusterIssuer
-            | Kind::Policy
-            | Kind::ApprovalClass
-            | Kind::ApprovalRequest
-            | Kind::ApprovalDecision,
+        (Kind::ApprovalRequest | Kind::ApprovalDecision, Action::Create { .. }) => approval::needs(attempt),
+        (Kind::ApprovalRequest | Kind::ApprovalDecision, Action::Update { .. })
+        | (
+            Kind::Issuer | Kind::ClusterIssuer | Kind::Policy | Kind::ApprovalClass,
             Action::Create { .. } | Action::Update { .. },
         )
         | (_, Action::Status { .. } | Action::Delete { .. }) => Needs::Nothing,
@@ -219,11 +240,8 @@ fn own_rules(attempt: &Attempt<'_>, world: &World) -> Result<(), Denial> {
     }
     match attempt.kind {
         Kind::Certificate => certificate::one_for_a_secret(attempt, world),
-        Kind::Issuer
-        | Kind::ClusterIssuer
-        | Kind::Policy
-        | Kind::ApprovalClass
-        | Kind::ApprovalRequest
-        | Kind::ApprovalDecision => Ok(()),
+        Kind::ApprovalRequest => approval::request(attempt, world),
+        Kind::ApprovalDecision => approval::vote(attempt, world),
+        Kind::Issuer | Kind::ClusterIssuer | Kind::Policy | Kind::ApprovalClass => Ok(()),
     }
 }

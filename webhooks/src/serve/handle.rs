@@ -58,13 +58,13 @@ pub enum NotAReview {
 
 impl Reviewer {
     /// The body of the answer.
-    pub fn answer(&self, half: Half, body: &[u8]) -> Result<Vec<u8>, NotAReview> {
+    pub async fn answer(&self, half: Half, body: &[u8]) -> Result<Vec<u8>, NotAReview> {
         let review: AdmissionReview<DynamicObject> = serde_json::from_slice(body)?;
         let request: AdmissionRequest<DynamicObject> =
             review.try_into().map_err(|_| NotAReview::NoRequest)?;
         let response = match half {
             Half::Mutating => Self::mutate(&request),
-            Half::Validating => self.validate(&request),
+            Half::Validating => self.validate(&request).await,
         };
         Ok(serde_json::to_vec(&response.into_review())?)
     }
@@ -77,7 +77,7 @@ impl Reviewer {
         }
     }
 
-    fn validate(&self, request: &AdmissionRequest<DynamicObject>) -> AdmissionResponse {
+    async fn validate(&self, request: &AdmissionRequest<DynamicObject>) -> AdmissionResponse {
         let attempt = match Attempt::parse(request) {
             Ok(attempt) => attempt,
             Err(error) => return answer::reviewed(request, answer::unreadable(&error)),
@@ -87,7 +87,7 @@ impl Reviewer {
             own: self.own.clone(),
             namespace: self.namespace.clone(),
             bundle: self.presented.bundle().unwrap_or_default(),
-            facts: self.sources.observe(needs(&attempt)),
+            facts: self.sources.observe(needs(&attempt), &attempt.who).await,
         };
         let review = review(&attempt, &world);
         answer::log(&attempt, &review);

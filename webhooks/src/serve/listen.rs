@@ -142,7 +142,7 @@ async fn respond(reviewer: &Reviewer, request: Request<Incoming>) -> Response<Fu
         Ok(body) => body.to_bytes(),
         Err(error) => return plain(StatusCode::PAYLOAD_TOO_LARGE, &error.to_string()),
     };
-    match reviewer.answer(half, &body) {
+    match reviewer.answer(half, &body).await {
         Ok(answer) => {
             let mut response = Response::new(Full::new(Bytes::from(answer)));
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

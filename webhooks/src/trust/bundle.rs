@@ -100,7 +100,7 @@ mod tests {
     fn a_root_is_carried_only_when_every_webhook_carries_it() {
         let (one, other) = (root(), root());
         let both = format!("{}{}", one.pem, other.pem);
-        assert_eq!(carried(&configuration(&[Some(&both), Some(&one.pem)])), [one.clone()]);
+        assert_eq!(carried(&configuration(&[Some(&both), Some(&one.pem)])), std::slice::from_ref(&one));
         assert_eq!(carried(&configuration(&[Some(&both), None])), []);
         assert_eq!(carried(&configuration(&[Some("no PEM"), Some(&both)])), []);
         assert_eq!(carried(&configuration(&[])), []);

@@ -219,7 +219,7 @@ mod tests {
                     .build()
                     .unwrap();
             let name = rustls_pki_types::ServerName::try_from("127.0.0.1").unwrap();
-            let at = rustls_pki_types::UnixTime::since_unix_epoch(Duration::from_secs(1_800_000_000));
+            let at = rustls_pki_types::UnixTime::since_unix_epoch(Duration::from_hours(500_000));
             rustls::client::danger::ServerCertVerifier::verify_server_cert(
                 verifier.as_ref(),
                 &der(&leaf.certificate.pem),

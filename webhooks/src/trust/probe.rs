@@ -23,7 +23,10 @@ pub enum Unproven {
     NotAsked,
     /// The API server, or a webhook with another bundle, answered otherwise.
     #[error("a dry-run admission was answered otherwise than by a webhook with this bundle: {0}")]
-    Otherwise(Box<kube::Error>),
+    Otherwise(String),
+    /// The API server could not be asked.
+    #[error("a dry-run admission could not be asked for: {0}")]
+    NotSent(#[source] Box<kube::Error>),
 }
 
 /// What the validating half says to the probe: by this the prober knows the bundle of whoever answered.
@@ -47,7 +50,8 @@ pub async fn run(certificates: &Api<DynamicObject>, bundle: &str) -> Result<(), 
     match certificates.patch(OBJECT, &params, &Patch::Apply(object)).await {
         Ok(_) => Err(Unproven::NotAsked),
         Err(kube::Error::Api(status)) if status.message.contains(&words(&fingerprint(bundle))) => Ok(()),
-        Err(error) => Err(Unproven::Otherwise(Box::new(error))),
+        Err(kube::Error::Api(status)) => Err(Unproven::Otherwise(status.message)),
+        Err(error) => Err(Unproven::NotSent(Box::new(error))),
     }
 }
 
