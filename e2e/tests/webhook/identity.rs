@@ -1,15 +1,15 @@
 //! Who asked is what the API server knows, whatever anybody writes.
 
-use crate::cluster::{acting_as, certificate, certificates, create, words};
-use keywright_e2e::Suite;
-use kube::api::{Patch, PatchParams};
+use crate::cluster::{PATIENCE, acting_as, certificate, certificates, create, words};
+use keywright_e2e::{Suite, wait_for};
+use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 const USERNAME: &str = "keywright.dev/requester-username";
 const GROUPS: &str = "keywright.dev/requester-groups";
 
-fn annotations(object: &kube::api::DynamicObject) -> BTreeMap<String, String> {
+fn annotations(object: &DynamicObject) -> BTreeMap<String, String> {
     object.metadata.annotations.clone().unwrap_or_default()
 }
 
@@ -57,7 +57,13 @@ async fn status_is_the_operators_and_a_secret_is_one_certificates() {
 
     let mut other = certificate("other");
     other["spec"]["secretName"] = json!("web");
-    let said = words(create(plane.client(), &other).await);
+    let object: DynamicObject = serde_json::from_value(other).unwrap();
+    let dry = PostParams { dry_run: true, ..PostParams::default() };
+    // The webhook follows Certificates by a watch: what was made a moment ago it learns a moment later.
+    let refused = wait_for("a second Certificate for the Secret is refused", PATIENCE, async || {
+        Ok(certificates(plane.client()).create(&dry, &object).await.err())
+    });
+    let said = words(Err::<(), _>(refused.await.unwrap()));
     assert!(said.contains("certificate-one-for-a-secret") && said.contains("\"web\""), "{said}");
     let decision = said.rsplit_once("(decision ").unwrap().1.trim_end_matches(')');
     let log = std::fs::read_to_string(plane.site().logs().join("keywright-webhook.log")).unwrap();

@@ -1,6 +1,6 @@
 //! Certificates: one for each Secret.
 //!
-//! Two made at the same instant by two replicas both pass; the controller then refuses the younger one by condition.
+//! Two made within the moments that a watch takes both pass; the controller then refuses the younger one by condition.
 
 use super::{Denial, Facts, Needs, Rule, World};
 use crate::attempt::{Action, Attempt};
