@@ -13,6 +13,7 @@
 //! tally     all votes under one class: denied, met since when, or who is missing
 //! phase     the states of a request, and the step from one to the next
 //! sshsig    detached signatures of OpenSSH, read and verified
+//! statement what approvers sign: the effect and all that makes a signature good for one request only
 //! ```
 //!
 //! ```text
@@ -28,6 +29,7 @@ pub mod identity;
 pub mod phase;
 mod seats;
 pub mod sshsig;
+pub mod statement;
 pub mod tally;
 pub mod vote;
 

@@ -74,6 +74,7 @@ fn read(status: &Status) -> SignerError {
         | Reason::StaleFencingToken
         | Reason::AuthorityExpired
         | Reason::Unavailable
+        | Reason::PolicyStale
         | Reason::Internal => SignerError::Unavailable(words),
         Reason::UnknownAuthority => SignerError::KeyLost(words),
         Reason::Loosening | Reason::Immutable => SignerError::Loosening(words),
@@ -81,6 +82,9 @@ fn read(status: &Status) -> SignerError {
         | Reason::Forbidden
         | Reason::Constraint
         | Reason::ProofOfPossession
+        | Reason::ApprovalRequired
+        | Reason::ApprovalInvalid
+        | Reason::PolicyDenied
         | Reason::Lint => SignerError::Refused(words),
     }
 }

@@ -160,6 +160,7 @@ pub fn root() -> wire::EnsureAuthorityRequest {
         parent_uid: String::new(),
         constraints: Some(wire::Constraints { path_length: Some(2), allow_ca: true, ..Default::default() }),
         expected_key_id: Vec::new(),
+        ..Default::default()
     }
 }
 
@@ -210,6 +211,7 @@ pub fn leaf(uid: &str, key: &PrivateKey) -> wire::IssueRequest {
         duration_seconds: 86_400,
         usages: vec!["digital signature".into(), "server auth".into()],
         is_ca: false,
+        ..Default::default()
     }
 }
 
