@@ -65,9 +65,8 @@ impl Statement {
             ("creator", target_creator.as_ref()),
         ];
         for (fact, value) in lines {
-            let fits = |text: &String| {
-                (1..=LONGEST).contains(&text.len()) && !text.chars().any(char::is_control)
-            };
+            let fits =
+                |text: &String| (1..=LONGEST).contains(&text.len()) && !text.chars().any(char::is_control);
             if !value.is_none_or(fits) {
                 return Err(BadFact { fact });
             }

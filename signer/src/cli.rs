@@ -3,6 +3,8 @@
 mod keys;
 mod witness;
 
+use crate::approval::Gate;
+use crate::approval::pinned::{Pinned, PinnedError};
 use crate::authority_key::KeyStore;
 use crate::custody::{self, KeepError};
 use crate::hardening::HardeningError;
@@ -73,6 +75,9 @@ struct Run {
     /// Folder with ca.crt, tls.crt, tls.key and peers.json; read again whenever they change.
     #[arg(long, value_name = "DIR", env = "KEYWRIGHT_SIGNER_TLS_DIR")]
     tls_dir: PathBuf,
+    /// Approval classes whose approvers sign with keys of their own, and those keys; read once, at the start.
+    #[arg(long, value_name = "FILE", env = "KEYWRIGHT_SIGNER_APPROVERS")]
+    approvers: Option<PathBuf>,
     /// Address of the gRPC service.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8443")]
     listen: SocketAddr,
@@ -193,6 +198,9 @@ pub enum CliError {
     /// An argument that names a custodian, or a token.
     #[error(transparent)]
     Custody(#[from] CustodyError),
+    /// The file of approvers.
+    #[error(transparent)]
+    Approvers(#[from] PinnedError),
     /// The state folder.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -227,10 +235,15 @@ pub fn main() -> Result<(), CliError> {
             // Before the process is confined: afterwards it reaches no custodian any more.
             let state = &options.state_dir;
             let kek = custody::open_or_rewrap(&spec, old.as_ref(), state, seconds(), &SystemEntropy)?;
+            let pinned = match &options.approvers {
+                None => Pinned::default(),
+                Some(path) => Pinned::read(path)?,
+            };
             let settings = Settings {
                 state: options.state_dir,
                 kek: Arc::new(kek),
                 keys: KeyStore::open(&key_store)?,
+                gate: Gate { pinned, records: None },
                 tls: options.tls_dir,
                 listen: options.listen,
                 health: options.health_listen,

@@ -5,6 +5,7 @@
 //! of this key says; they may not change at all, for that could take revocation away from relying parties.
 
 use crate::algorithm;
+use crate::approval::Demands;
 use crate::refusal::{Reason, Refusal};
 use keywright_pki::algorithm::KeyAlgorithm;
 use keywright_pki::constraints::{NameConstraints, Subtrees};
@@ -28,6 +29,8 @@ pub struct KeyConstraints {
     pub algorithms: Option<BTreeSet<KeyAlgorithm>>,
     /// Whether it may certify an authority whose key is elsewhere.
     pub allow_ca: bool,
+    /// Whose agreement its use needs.
+    pub demands: Demands,
     wire: wire::Constraints,
 }
 
@@ -66,6 +69,7 @@ fn normal(wire: wire::Constraints) -> wire::Constraints {
         excluded: Some(normal_subtrees(wire.excluded)),
         allowed_usages: sorted(wire.allowed_usages),
         allowed_key_algorithms: sorted(wire.allowed_key_algorithms),
+        approvals: wire.approvals.filter(|demands| *demands != wire::ApprovalDemands::default()),
         ..wire
     }
 }
@@ -114,6 +118,7 @@ impl KeyConstraints {
             usages,
             algorithms: (!algorithms.is_empty()).then_some(algorithms),
             allow_ca: wire.allow_ca,
+            demands: Demands::parse(wire.approvals.as_ref())?,
             wire,
         })
     }
@@ -172,6 +177,7 @@ impl KeyConstraints {
             crl_distribution_points: own.crl_distribution_points,
             ocsp_servers: own.ocsp_servers,
             issuing_certificate_urls: own.issuing_certificate_urls,
+            approvals: Demands::inherit(own.approvals, parent.wire.approvals.as_ref()),
         })?;
         match child.looser_than(parent) {
             None => Ok(child),
@@ -191,6 +197,29 @@ impl KeyConstraints {
         if asked.wire == self.wire {
             return Ok(None);
         }
+        self.same_urls(&asked)?;
+        if self.demands.loosening.is_none() && asked.demands.loosening.is_some() {
+            // Otherwise whoever may ask could name a class of their own that lets everything become looser.
+            return Err(Refusal::new(
+                Reason::Loosening,
+                "approvals.loosening",
+                "a key that was made to become no looser cannot be given a class that may loosen it",
+                "leave it out, or make a new authority with it",
+            ));
+        }
+        match asked.looser_than(self) {
+            None => Ok(Some(asked)),
+            Some(found) => Err(Refusal::new(
+                Reason::Loosening,
+                found.field,
+                format!("constraints of a key only become tighter: {}", found.why),
+                "put it back, or make a new authority",
+            )),
+        }
+    }
+
+    /// Whether the parts that never change are the same. Errors: `Loosening` naming the list of URLs that differs.
+    pub fn same_urls(&self, asked: &Self) -> Result<(), Refusal> {
         let urls = [
             (
                 "crlDistributionPoints",
@@ -212,15 +241,7 @@ impl KeyConstraints {
                 "put it back, or make a new authority",
             ));
         }
-        match asked.looser_than(self) {
-            None => Ok(Some(asked)),
-            Some(found) => Err(Refusal::new(
-                Reason::Loosening,
-                found.field,
-                format!("constraints of a key only become tighter: {}", found.why),
-                "put it back, or make a new authority",
-            )),
-        }
+        Ok(())
     }
 
     fn looser_than(&self, other: &Self) -> Option<Looser> {
@@ -262,6 +283,9 @@ impl KeyConstraints {
         }
         if self.allow_ca && !other.allow_ca {
             return looser("allowed.isCA", "it was not allowed".into());
+        }
+        if let Some((field, class)) = self.demands.looser_than(&other.demands) {
+            return looser(field, format!("class {class} has to agree"));
         }
         None
     }

@@ -9,6 +9,7 @@
 //! signs bytes that it did not build itself.
 
 mod algorithm;
+pub mod approval;
 pub mod authority;
 pub mod authority_key;
 pub mod cli;

@@ -15,6 +15,21 @@ pub struct Refusal {
     pub rule: String,
     /// What to change.
     pub fix: String,
+    /// What an approval or a policy is about, when one of them refused.
+    pub about: Option<Box<About>>,
+}
+
+/// What people or policies were asked about.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct About {
+    /// Classes that have to agree.
+    pub classes: Vec<String>,
+    /// Text form of the effect's digest; empty: there is none yet.
+    pub effect: String,
+    /// Text form of the digest of the policies in force; empty: there are none.
+    pub policies: String,
+    /// Identifier of the policy decision; empty: no policy decided.
+    pub decision: String,
 }
 
 impl Refusal {
@@ -25,7 +40,13 @@ impl Refusal {
         rule: impl Into<String>,
         fix: impl Into<String>,
     ) -> Self {
-        Self { reason, field: field.into(), rule: rule.into(), fix: fix.into() }
+        Self { reason, field: field.into(), rule: rule.into(), fix: fix.into(), about: None }
+    }
+
+    /// The refusal with what it is about.
+    #[must_use]
+    pub fn about(self, about: About) -> Self {
+        Self { about: Some(Box::new(about)), ..self }
     }
 
     /// The log or the disk failed; nothing was signed.
@@ -45,7 +66,13 @@ impl Refusal {
 
     /// As a message of the protocol.
     pub fn to_wire(&self) -> wire::Refusal {
+        let About { classes, effect, policies, decision } =
+            self.about.as_deref().cloned().unwrap_or_default();
         wire::Refusal {
+            approval_classes: classes,
+            effect_digest: effect,
+            policy_digest: policies,
+            decision_id: decision,
             reason: self.reason.into(),
             field: self.field.clone(),
             rule: self.rule.clone(),

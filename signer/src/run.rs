@@ -1,5 +1,6 @@
 //! The running process: engine, listeners, signals, in the order that makes readiness true.
 
+use crate::approval::Gate;
 use crate::authority_key::KeyStore;
 use crate::engine::{Engine, Parts};
 use crate::hardening::{HardeningError, calls};
@@ -40,6 +41,8 @@ pub struct Settings {
     pub kek: Arc<Kek>,
     /// Where keys of new authorities are made, and those in a token found.
     pub keys: KeyStore,
+    /// Where approvals are checked.
+    pub gate: Gate,
     /// Folder of certificate, key, root and pins.
     pub tls: PathBuf,
     /// Where gRPC is served.
@@ -107,6 +110,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
         keys: settings.keys,
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
+        gate: settings.gate,
         signers: std::thread::available_parallelism().map_or(2, usize::from),
     };
     let engine =

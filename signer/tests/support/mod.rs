@@ -15,6 +15,7 @@ use keywright_pki::algorithm::KeyAlgorithm;
 use keywright_pki::csr;
 use keywright_pki::key::PrivateKey;
 use keywright_pki::name::{DistinguishedName, SubjectAltNames};
+use keywright_signer::approval::Gate;
 use keywright_signer::authority_key::KeyStore;
 use keywright_signer::engine::{Answer, Engine, Parts};
 use keywright_signer::parse;
@@ -68,13 +69,14 @@ pub struct Bench {
     pub dir: TempDir,
     pub clock: Arc<FixedClock>,
     pub engine: Option<Engine>,
+    pub gate: Gate,
 }
 
 impl Bench {
     pub fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         Kek::create(&dir.path().join("kek"), &SystemEntropy).unwrap();
-        let mut bench = Self { dir, clock: FixedClock::at(NOW), engine: None };
+        let mut bench = Self { dir, clock: FixedClock::at(NOW), engine: None, gate: Gate::default() };
         bench.open().unwrap();
         bench
     }
@@ -91,6 +93,7 @@ impl Bench {
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             entropy: Arc::new(SystemEntropy),
             signers: 2,
+            gate: self.gate.clone(),
         };
         self.engine = Some(Engine::start(parts)?);
         Ok(())

@@ -58,6 +58,7 @@ pub fn decide(authority: &ValidAuthority, world: &World) -> Plan {
             parent_uid,
             constraints: Some(constraints(authority)),
             expected_key_id: expected.unwrap_or_default(),
+            ..Default::default()
         }),
     }
 }
@@ -99,6 +100,7 @@ fn constraints(authority: &ValidAuthority) -> signer::Constraints {
         crl_distribution_points: spec.crl_distribution_points.clone(),
         ocsp_servers: spec.ocsp_servers.clone(),
         issuing_certificate_urls: spec.issuing_certificate_urls.clone(),
+        approvals: None,
     }
 }
 
