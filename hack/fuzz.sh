@@ -34,7 +34,7 @@ run() {
 }
 
 if [ "$what" = smoke ]; then
-  cargo run --quiet --locked -p keywright-fuzz --bin smoke -- 20000 "$found"
+  cargo run --quiet --release --locked -p keywright-fuzz --bin smoke -- 20000 "$found"
   exit
 fi
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # All tests, in the order in which they tell most for their time. Called by `make test`; ends at the first stage that fails,
-# unless KEEP_GOING is set.
+# unless KEEP_GOING is set. What runs is built as it ships, so dependencies are built once for programs and tests.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . hack/common.sh
@@ -29,12 +29,12 @@ release() { cargo build --quiet --release --locked -p keywright-operator -p keyw
 stage "setup" hack/setup.sh test
 stage "formatting" cargo fmt --all --check
 stage "dependencies and imports" dependencies
-stage "generated files" cargo run --quiet --locked -p keywright-crds --bin crdgen -- --check
 stage "clippy" cargo clippy --quiet --locked --workspace --all-targets --keep-going -- -D warnings
 stage "each crate alone" alone
 stage "release build" release
-stage "unit tests" cargo nextest run --locked --workspace --profile ci --exclude keywright-e2e
+stage "generated files" cargo run --quiet --release --locked -p keywright-crds --bin crdgen -- --check
+stage "unit tests" cargo nextest run --release --locked --workspace --profile ci --exclude keywright-e2e
 stage "fuzz targets over their seeds" hack/fuzz.sh smoke
-stage "tests from outside" cargo nextest run --locked --profile ci -p keywright-e2e
+stage "tests from outside" cargo nextest run --release --locked --profile ci -p keywright-e2e
 stage "perturbation" "${CARGO_TARGET_DIR:-target}/release/keywright-perturb" short
 summary

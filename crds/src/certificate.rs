@@ -73,9 +73,9 @@ pub struct CertificateSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub email_addresses: Vec<String>,
 
-    /// Lifetime to ask for, such as 2160h, 90m or 1h30m; at least 5m. Default: 2160h (90 days), or the authority's
-    /// maxLeafDuration when that is less; one that is written and over it is refused. A certificate never outlives its
-    /// authority.
+    /// Lifetime to ask for, such as 2160h, 90m or 1h30m; at least 5m. Default: 2160h (90 days), or the maxLeafDuration of
+    /// the authority or of one above it when that is less; one that is written and over it is refused. A certificate
+    /// never outlives its authority.
     #[schemars(schema_with = "shape::certificate_duration")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration: Option<String>,

@@ -378,6 +378,11 @@ pub struct AuthorityStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub renewal_time: Option<Time>,
 
+    /// Longest lifetime of a leaf that this authority and those above it allow; absent when none of them sets one.
+    #[schemars(schema_with = "shape::longest_leaf")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_leaf_duration: Option<String>,
+
     /// Number of the last issuance, counted from 1.
     #[schemars(range(min = 0))]
     #[serde(default, skip_serializing_if = "Option::is_none")]

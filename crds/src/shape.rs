@@ -126,6 +126,11 @@ pub(crate) fn max_leaf_duration(_: &mut SchemaGenerator) -> Schema {
     duration("maxLeafDuration", "5m")
 }
 
+/// `maxLeafDuration` as a status shows it.
+pub(crate) fn longest_leaf(_: &mut SchemaGenerator) -> Schema {
+    text(1, 32, [])
+}
+
 /// http and https URLs.
 pub(crate) fn urls(_: &mut SchemaGenerator) -> Schema {
     list(URLS, &text(1, 2048, [rules::http_url()]))

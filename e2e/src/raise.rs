@@ -33,23 +33,24 @@ pub(crate) async fn control_plane(
         let path = site.kubeconfig_of(user.file());
         write_kubeconfig(&path, &keys, site.ports.kube_apiserver, user.name(), &keys.token(user)?)?;
     }
-    let mut changed = false;
-    for process in [Process::Etcd, Process::KubeApiserver] {
-        changed |= ensure(site, &keys, with, process, tell)? != Started::Before;
-    }
+    let mut raising = Raising { site, keys: &keys, with, tell, started: Vec::new() };
+    raising.ensure(Process::Etcd)?;
+    raising.ensure(Process::KubeApiserver)?;
     let client = client(site).await?;
     let ready = http::Request::get("/readyz").body(Vec::new()).map_err(kube::Error::HttpError)?;
-    until_it_serves(with, Process::KubeApiserver, async || {
-        Ok(client.request_text(ready.clone()).await.is_ok())
-    })
-    .await?;
-    changed |= ensure(site, &keys, with, Process::KubeControllerManager, tell)? != Started::Before;
+    raising
+        .until_it_serves(Process::KubeApiserver, async || {
+            Ok(client.request_text(ready.clone()).await.is_ok())
+        })
+        .await?;
+    raising.ensure(Process::KubeControllerManager)?;
     let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), "default");
-    until_it_serves(with, Process::KubeControllerManager, async || {
-        Ok(accounts.get_opt("default").await?.is_some())
-    })
-    .await?;
-    Ok((client, changed))
+    raising
+        .until_it_serves(Process::KubeControllerManager, async || {
+            Ok(accounts.get_opt("default").await?.is_some())
+        })
+        .await?;
+    Ok((client, !raising.started.is_empty()))
 }
 
 /// The product on a control plane that is ready: resources and rights installed, the mutual trust of operator and
@@ -74,21 +75,20 @@ pub(crate) async fn product(
         tell("making sure that operator and signer know each other");
         install::trust(site, client).await?;
     }
+    let mut raising = Raising { site, keys: &keys, with, tell, started: Vec::new() };
     for process in [Process::Signer, Process::Operator] {
-        ensure(site, &keys, with, process, tell)?;
+        raising.ensure(process)?;
     }
-    serving(site, with, Process::Signer).await?;
-    serving(site, with, Process::Operator).await
+    for process in [Process::Signer, Process::Operator] {
+        raising.serving(process).await?;
+    }
+    Ok(())
 }
 
-/// Until the signer or the operator answers that it is ready; the others have no such page.
+/// Until a signer or an operator that was started a moment ago answers that it is ready.
 pub(crate) async fn serving(site: &Site, with: &mut impl Launcher, process: Process) -> Result<(), Error> {
-    let port = match process {
-        Process::Signer => site.ports.signer_health,
-        Process::Operator => site.ports.operator_health,
-        Process::Etcd | Process::KubeApiserver | Process::KubeControllerManager => return Ok(()),
-    };
-    until_it_serves(with, process, async || Ok(says_ready(port).await)).await
+    let keys = Keys::in_folder(&site.keys())?;
+    Raising { site, keys: &keys, with, tell: &|_| (), started: vec![process] }.serving(process).await
 }
 
 /// Starts a process unless it runs.
@@ -110,25 +110,73 @@ pub(crate) fn ensure(
     Ok(started)
 }
 
+/// One go at making processes run.
+///
+/// A process that ran when it was looked for may be about to end: killed a moment ago, or left without its store. Such a
+/// one is started when that shows; one that ends after this go started it has a mistake to tell.
+struct Raising<'a, L> {
+    site: &'a Site,
+    keys: &'a Keys,
+    with: &'a mut L,
+    tell: Tell<'a>,
+    started: Vec<Process>,
+}
+
+impl<L: Launcher> Raising<'_, L> {
+    fn ensure(&mut self, process: Process) -> Result<(), Error> {
+        if ensure(self.site, self.keys, self.with, process, self.tell)? != Started::Before {
+            self.started.push(process);
+        }
+        Ok(())
+    }
+
+    /// Until the signer or the operator answers that it is ready; the others have no such page.
+    async fn serving(&mut self, process: Process) -> Result<(), Error> {
+        let port = match process {
+            Process::Signer => self.site.ports.signer_health,
+            Process::Operator => self.site.ports.operator_health,
+            Process::Etcd | Process::KubeApiserver | Process::KubeControllerManager => return Ok(()),
+        };
+        self.until_it_serves(process, async || Ok(says_ready(port).await)).await
+    }
+
+    async fn until_it_serves(
+        &mut self,
+        process: Process,
+        mut looks_ready: impl AsyncFnMut() -> Result<bool, Error>,
+    ) -> Result<(), Error> {
+        // Without its store the API server is of no use, and ends later than it.
+        let needed = match process {
+            Process::KubeApiserver => [Process::Etcd, process],
+            Process::Etcd | Process::KubeControllerManager | Process::Signer | Process::Operator => {
+                [process; 2]
+            }
+        };
+        wait_for(&format!("{} is ready", process.name()), LIMIT, async || {
+            for process in needed {
+                self.revive(process)?;
+            }
+            Ok(looks_ready().await?.then_some(()))
+        })
+        .await
+    }
+
+    fn revive(&mut self, process: Process) -> Result<(), Error> {
+        if self.with.is_alive(process) {
+            Ok(())
+        } else if self.started.contains(&process) {
+            Err(ended(process, self.with.log(process)))
+        } else {
+            self.ensure(process)
+        }
+    }
+}
+
 /// A client with the admin's rights. Its user agent is not one of the product's.
 async fn client(site: &Site) -> Result<Client, Error> {
     let kubeconfig = Kubeconfig::read_from(site.kubeconfig())?;
     let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
     Ok(Client::try_from(config)?)
-}
-
-async fn until_it_serves(
-    with: &mut impl Launcher,
-    process: Process,
-    mut looks_ready: impl AsyncFnMut() -> Result<bool, Error>,
-) -> Result<(), Error> {
-    wait_for(&format!("{} is ready", process.name()), LIMIT, async || {
-        if !with.is_alive(process) {
-            return Err(ended(process, with.log(process)));
-        }
-        Ok(looks_ready().await?.then_some(()))
-    })
-    .await
 }
 
 /// `GET /readyz` over plain HTTP on loopback; any failure is "no".

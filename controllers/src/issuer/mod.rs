@@ -11,9 +11,9 @@ use crate::events::{Tell, tell};
 use crate::publish::{self, Placed};
 use crate::run::LONGEST_REST;
 use crate::signer::SignerError;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use keywright_controllers_core::conditions::{State, find};
-use keywright_controllers_core::issuer::decide::{Plan, World, decide};
+use keywright_controllers_core::issuer::decide::{Plan, World, decide, max_leaf};
 use keywright_controllers_core::issuer::ready::{Outcome, published, status};
 use keywright_controllers_core::issuer::valid::ValidAuthority;
 use keywright_crds::AnyIssuer;
@@ -43,7 +43,8 @@ pub async fn reconcile<I: AnyIssuer + Placed>(issuer: Arc<I>, ctx: Arc<Context>)
         Err(problem) => Outcome::Invalid { problem },
         Ok(authority) => {
             let world = observe(&ctx, issuer.as_ref(), &authority, now);
-            apply(&ctx, issuer.as_ref(), &authority, decide(&authority, &world)).await
+            let longest = max_leaf(&authority, &world);
+            apply(&ctx, issuer.as_ref(), &authority, decide(&authority, &world), longest).await
         }
     };
     say(&ctx, issuer.as_ref(), &outcome, now).await?;
@@ -59,7 +60,13 @@ fn observe<I: AnyIssuer>(ctx: &Context, issuer: &I, authority: &ValidAuthority, 
     }
 }
 
-async fn apply<I: AnyIssuer>(ctx: &Context, issuer: &I, authority: &ValidAuthority, plan: Plan) -> Outcome {
+async fn apply<I: AnyIssuer>(
+    ctx: &Context,
+    issuer: &I,
+    authority: &ValidAuthority,
+    plan: Plan,
+    max_leaf: Option<SignedDuration>,
+) -> Outcome {
     let request = match plan {
         Plan::Wait { on } => {
             return Outcome::Waiting { on, parent: authority.parent.clone().unwrap_or_default() };
@@ -75,7 +82,7 @@ async fn apply<I: AnyIssuer>(ctx: &Context, issuer: &I, authority: &ValidAuthori
         },
     };
     match ctx.signer.ensure_authority(request).await {
-        Ok(answer) => match published(&answer, &authority.uid) {
+        Ok(answer) => match published(&answer, &authority.uid, max_leaf) {
             Ok(shown) => Outcome::Current { authority: Box::new(shown), created: answer.created },
             Err(error) => Outcome::SignerUnavailable { words: format!("its answer does not read: {error}") },
         },

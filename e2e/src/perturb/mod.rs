@@ -24,6 +24,7 @@ mod run;
 mod sampler;
 mod scene;
 mod signer_log;
+mod unread;
 mod view;
 
 pub use run::{Extent, Options, run};

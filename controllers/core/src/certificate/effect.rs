@@ -5,6 +5,7 @@
 
 use super::valid::{SpecProblem, ValidCertificate};
 use crate::issuer::Authority;
+use crate::renewal::RenewWhen;
 use aws_lc_rs::digest::{SHA256, digest};
 use jiff::SignedDuration;
 use keywright_pki::constraints::Violation;
@@ -62,9 +63,21 @@ pub fn within_limits(cert: &ValidCertificate, authority: &Authority) -> Result<(
         return Err(SpecProblem::new(
             "duration",
             format!(
-                "{} is over maxLeafDuration {} of {by}; ask for no more, or leave it out",
+                "{} is over maxLeafDuration {} of {by} or of one above it; ask for no more, or leave it out",
                 hours(life),
                 hours(most)
+            ),
+        ));
+    }
+    if let RenewWhen::Before(before) = cert.renew
+        && before >= life
+    {
+        return Err(SpecProblem::new(
+            "renewBefore",
+            format!(
+                "{} is not under {}, the longest life that {by} gives (maxLeafDuration); write less",
+                hours(before),
+                hours(life)
             ),
         ));
     }

@@ -7,7 +7,7 @@ use super::valid::ValidAuthority;
 use crate::certificate::decide::Waiting;
 use crate::renewal::{RenewWhen, renew_at};
 use crate::wire;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use keywright_crds::AuthorityStatus;
 use keywright_pki::certificate::Certificate;
 use keywright_signer_protocol::v1alpha1 as signer;
@@ -60,6 +60,15 @@ pub fn decide(authority: &ValidAuthority, world: &World) -> Plan {
             expected_key_id: expected.unwrap_or_default(),
         }),
     }
+}
+
+/// The longest life of a leaf that this authority and those above it allow.
+pub fn max_leaf(authority: &ValidAuthority, world: &World) -> Option<SignedDuration> {
+    let above = match &world.parent {
+        Some(Standing::Ready(parent)) => parent.limits.max_leaf,
+        Some(Standing::Missing | Standing::NotReady { .. }) | None => None,
+    };
+    authority.limits.max_leaf.into_iter().chain(above).min()
 }
 
 /// A child that already lives as long as its parent gains nothing before the parent is renewed.

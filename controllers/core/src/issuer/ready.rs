@@ -4,9 +4,10 @@
 
 use super::decide::renewal;
 use crate::certificate::decide::Waiting;
+use crate::certificate::effect::hours;
 use crate::certificate::valid::SpecProblem;
 use crate::conditions::{Facts, State, settle};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use keywright_crds::{AuthorityStatus, IssuerRef, IssuerStatus};
 use keywright_pki::certificate::{Certificate, ParseError};
@@ -109,8 +110,13 @@ pub fn status(old: &IssuerStatus, outcome: &Outcome, generation: i64, now: Times
     }
 }
 
-/// The signer's answer as the status shows it. Errors: the answer holds a certificate that does not read.
-pub fn published(answer: &signer::Authority, uid: &str) -> Result<AuthorityStatus, ParseError> {
+/// The signer's answer as the status shows it, with the longest life of a leaf below it. Errors: the answer holds a
+/// certificate that does not read.
+pub fn published(
+    answer: &signer::Authority,
+    uid: &str,
+    max_leaf: Option<SignedDuration>,
+) -> Result<AuthorityStatus, ParseError> {
     let own = Certificate::from_der(&answer.certificate)?;
     let mut chain = own.to_pem();
     for parent in &answer.parents {
@@ -124,6 +130,7 @@ pub fn published(answer: &signer::Authority, uid: &str) -> Result<AuthorityStatu
         not_before: Some(Time(validity.not_before())),
         not_after: Some(Time(validity.not_after())),
         renewal_time: Some(Time(renewal(&own, uid))),
+        max_leaf_duration: max_leaf.map(hours),
         revision: i64::try_from(answer.step).ok(),
         log_index: i64::try_from(answer.log_index).ok(),
     })

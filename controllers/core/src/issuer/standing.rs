@@ -5,7 +5,7 @@
 use super::valid::ValidAuthority;
 use crate::conditions;
 use jiff::{SignedDuration, Timestamp};
-use keywright_crds::AnyIssuer;
+use keywright_crds::{AnyIssuer, duration};
 use keywright_pki::algorithm::KeyAlgorithm;
 use keywright_pki::certificate::Certificate;
 use keywright_pki::constraints::NameConstraints;
@@ -52,7 +52,7 @@ impl Eq for Authority {}
 pub struct Limits {
     /// Names.
     pub names: NameConstraints,
-    /// Longest life of a leaf.
+    /// Longest life of a leaf, by those above as well.
     pub max_leaf: Option<SignedDuration>,
     /// Usages; `None`: any.
     pub usages: Option<Usages>,
@@ -116,12 +116,15 @@ pub fn read<I: AnyIssuer>(issuer: &I) -> Result<Authority, String> {
         .and_then(|ders| ders.iter().map(|der| Certificate::from_der(der).ok()).collect::<Option<Vec<_>>>())
         .filter(|chain| !chain.is_empty())
         .ok_or("its status holds no certificate that reads.")?;
-    let valid = ValidAuthority::parse(issuer).map_err(|problem| problem.to_string())?;
+    let mut limits = ValidAuthority::parse(issuer).map_err(|problem| problem.to_string())?.limits;
+    let shown = status.authority.as_ref().and_then(|a| a.max_leaf_duration.as_deref());
+    let inherited = shown.and_then(|text| SignedDuration::try_from(duration::parse(text).ok()?).ok());
+    limits.max_leaf = limits.max_leaf.into_iter().chain(inherited).min();
     Ok(Authority {
         uid: meta.uid.clone().unwrap_or_default(),
         shown: format!("{} {:?}", I::KIND.name(), meta.name.as_deref().unwrap_or_default()),
         key_id: chain[0].subject_key_identifier().map(hex::encode).unwrap_or_default(),
         chain,
-        limits: valid.limits,
+        limits,
     })
 }

@@ -1,10 +1,10 @@
 //! Issuers: the next step, what they say of themselves, and what others may rely on.
 
-use crate::scene::{OTHER, SERVICES, authority, day, until};
+use crate::scene::{OTHER, SERVICES, authority, day, hours, until};
 use jiff::Timestamp;
 use keywright_controllers_core::certificate::decide::Waiting;
 use keywright_controllers_core::conditions::State;
-use keywright_controllers_core::issuer::decide::{Plan, World, decide};
+use keywright_controllers_core::issuer::decide::{Plan, World, decide, max_leaf};
 use keywright_controllers_core::issuer::ready::{Outcome, published, status};
 use keywright_controllers_core::issuer::standing::{read, standing};
 use keywright_controllers_core::issuer::valid::ValidAuthority;
@@ -28,7 +28,7 @@ fn shown() -> AuthorityStatus {
         log_index: 3,
         created: true,
     };
-    published(&answer, UID).unwrap()
+    published(&answer, UID, Some(hours(50))).unwrap()
 }
 
 fn ready(change: impl FnOnce(&mut Issuer)) -> Issuer {
@@ -50,7 +50,38 @@ fn the_signers_answer_is_shown_in_full() {
     assert!(day("2032-09-01") < renewal && renewal <= day("2033-01-02"), "{renewal}");
     assert_eq!((shown.revision, shown.log_index), (Some(1), Some(3)));
     let garbage = wire::Authority { certificate: vec![1, 2, 3], ..wire::Authority::default() };
-    assert!(published(&garbage, UID).is_err());
+    assert!(published(&garbage, UID, None).is_err());
+}
+
+#[test]
+fn the_shortest_of_the_longest_lives_from_here_to_the_root_is_shown_and_read_again() {
+    let parent = |limit: Option<i64>| {
+        let limits = Limits { max_leaf: limit.map(hours), ..Limits::default() };
+        Some(Standing::Ready(Arc::new(authority(&OTHER, "parent", limits))))
+    };
+    let table = [
+        (None, None, None),
+        (Some("100h"), None, Some(hours(100))),
+        (None, parent(Some(90)), Some(hours(90))),
+        (Some("100h"), parent(Some(90)), Some(hours(90))),
+        (Some("80h"), parent(Some(90)), Some(hours(80))),
+        (Some("80h"), parent(None), Some(hours(80))),
+    ];
+    for (own, parent, expected) in table {
+        let services = ready(|issuer| {
+            issuer.spec.authority.as_mut().unwrap().max_leaf_duration = own.map(str::to_owned);
+        });
+        let valid = ValidAuthority::parse(&services).unwrap();
+        let world = World { now: day("2030-01-01"), parent, published: None };
+        assert_eq!(max_leaf(&valid, &world), expected);
+    }
+    let read_back = |own: Option<&str>| {
+        let issuer = ready(|i| i.spec.authority.as_mut().unwrap().max_leaf_duration = own.map(str::to_owned));
+        read(&issuer).unwrap().limits.max_leaf
+    };
+    assert_eq!(read_back(None), Some(hours(50)), "what the status shows of those above counts");
+    assert_eq!(read_back(Some("40h")), Some(hours(40)));
+    assert_eq!(read_back(Some("60h")), Some(hours(50)));
 }
 
 #[test]

@@ -17,7 +17,7 @@ fn only(domain: &str) -> NameConstraints {
 
 #[test]
 fn a_wish_outside_the_limits_names_the_field_the_rule_and_the_issuer() {
-    let table: [(&str, fn(&mut CertificateSpec), Limits, Result<(), (&str, &str)>); 14] = [
+    let table: [(&str, fn(&mut CertificateSpec), Limits, Result<(), (&str, &str)>); 16] = [
         ("no limits", |_| {}, Limits::default(), Ok(())),
         ("a name within", |_| {}, Limits { names: only("example.com"), ..Limits::default() }, Ok(())),
         (
@@ -45,6 +45,18 @@ fn a_wish_outside_the_limits_names_the_field_the_rule_and_the_issuer() {
             Err(("duration", "24h0m1s is over maxLeafDuration 24h")),
         ),
         ("no life written", |_| {}, Limits { max_leaf: Some(hours(24)), ..Limits::default() }, Ok(())),
+        (
+            "a renewal that begins before the life that the authority gives",
+            |s| s.renew_before = Some("24h".into()),
+            Limits { max_leaf: Some(hours(24)), ..Limits::default() },
+            Err(("renewBefore", "24h is not under 24h")),
+        ),
+        (
+            "a renewal that begins within it",
+            |s| s.renew_before = Some("23h59m".into()),
+            Limits { max_leaf: Some(hours(24)), ..Limits::default() },
+            Ok(()),
+        ),
         (
             "usages within",
             |_| {},
