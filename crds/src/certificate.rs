@@ -303,10 +303,44 @@ pub struct CertificateStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_resource_version: Option<String>,
 
+    /// The approval that the next issuance waits for, or that the last one used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<CertificateApproval>,
+
     /// The last issuances, newest first, as many as spec.revisionHistoryLimit says and never more than 20.
     #[schemars(length(max = 20))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub revisions: Vec<CertificateRevision>,
+}
+
+/// The approval of an issuance.
+#[derive(Serialize, Deserialize, KubeSchema, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct CertificateApproval {
+    /// Name of the ApprovalRequest in the same namespace.
+    #[schemars(schema_with = "shape::object_name")]
+    pub request: String,
+
+    /// ApprovalClass that says who must agree.
+    #[schemars(schema_with = "shape::object_name")]
+    pub class: String,
+
+    /// Digest of the effect: sha256: and 64 lower-case hexadecimal digits.
+    #[schemars(schema_with = "shape::effect_digest")]
+    pub effect_digest: String,
+
+    /// Number of the issuance that it is for.
+    #[schemars(range(min = 0))]
+    pub revision: i64,
+
+    /// Once the approval was used: index of the signature's entry in the signer's log.
+    #[schemars(range(min = 0))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_index: Option<i64>,
+
+    /// Once the approval was used: when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used_at: Option<Time>,
 }
 
 /// One past issuance.

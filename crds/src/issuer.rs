@@ -132,7 +132,11 @@ impl AnyIssuer for ClusterIssuer {
     validation = rules::excluded_grows(rules::Subtree::DnsDomains),
     validation = rules::excluded_grows(rules::Subtree::IpRanges),
     validation = rules::excluded_grows(rules::Subtree::EmailAddresses),
-    validation = rules::excluded_grows(rules::Subtree::UriDomains)
+    validation = rules::excluded_grows(rules::Subtree::UriDomains),
+    validation = rules::approval_stays("firstIssuanceOfName"),
+    validation = rules::approval_stays("anyIssuance"),
+    validation = rules::approval_stays("caCertificates"),
+    validation = rules::approval_stays("loosening")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct AuthoritySpec {
@@ -179,6 +183,10 @@ pub struct AuthoritySpec {
     /// What certificates that this authority signs may be. May only be tightened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allowed: Option<AllowedLeaves>,
+
+    /// Who must agree before this authority signs. May only be added to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approvals: Option<AuthorityApprovals>,
 
     /// URLs (http or https) of the revocation list, written into every certificate. Immutable. At most 8.
     #[schemars(schema_with = "shape::urls")]
@@ -294,6 +302,31 @@ pub struct AllowedLeaves {
     /// Whether a Certificate may ask for isCA. Default: false. It may be withdrawn but not granted later.
     #[serde(default, rename = "isCA", skip_serializing_if = "is_default")]
     pub is_ca: bool,
+}
+
+/// Names of the ApprovalClasses that must agree. The signer fixes them with the key and asks for the grant itself.
+#[derive(Serialize, Deserialize, KubeSchema, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct AuthorityApprovals {
+    /// For a certificate whose set of names this authority has not certified before.
+    #[schemars(schema_with = "shape::object_name")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_issuance_of_name: Option<String>,
+
+    /// For every certificate, renewals too.
+    #[schemars(schema_with = "shape::object_name")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub any_issuance: Option<String>,
+
+    /// For certificates of authorities.
+    #[schemars(schema_with = "shape::object_name")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_certificates: Option<String>,
+
+    /// For loosening what was fixed with the key.
+    #[schemars(schema_with = "shape::object_name")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loosening: Option<String>,
 }
 
 /// What is so about an issuer.
