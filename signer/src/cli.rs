@@ -3,7 +3,6 @@
 mod keys;
 mod witness;
 
-use crate::approval::Gate;
 use crate::approval::pinned::{Pinned, PinnedError};
 use crate::authority_key::KeyStore;
 use crate::custody::{self, KeepError};
@@ -20,6 +19,7 @@ use clap::{Args, Parser, Subcommand};
 use keys::KeyCommand;
 use keywright_ambient::{Clock as _, SystemClock, SystemEntropy};
 use keywright_custody::{CustodyError, KekSpec, KeyStoreSpec};
+use keywright_signer_cluster::Access;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -78,6 +78,10 @@ struct Run {
     /// Approval classes whose approvers sign with keys of their own, and those keys; read once, at the start.
     #[arg(long, value_name = "FILE", env = "KEYWRIGHT_SIGNER_APPROVERS")]
     approvers: Option<PathBuf>,
+    /// Kubeconfig with read-only credentials, to look up approvals without signatures; its server must be an IP address.
+    /// None: only classes pinned by --approvers are served.
+    #[arg(long, value_name = "FILE", env = "KEYWRIGHT_SIGNER_KUBECONFIG")]
+    kubeconfig: Option<PathBuf>,
     /// Address of the gRPC service.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8443")]
     listen: SocketAddr,
@@ -239,11 +243,16 @@ pub fn main() -> Result<(), CliError> {
                 None => Pinned::default(),
                 Some(path) => Pinned::read(path)?,
             };
+            let cluster = options.kubeconfig.as_deref().map(Access::read).transpose();
+            let cluster = cluster.map_err(RunError::from)?;
+            let api_server = cluster.as_ref().map(Access::address);
+            let token_file = cluster.as_ref().and_then(Access::token_file);
             let settings = Settings {
                 state: options.state_dir,
                 kek: Arc::new(kek),
                 keys: KeyStore::open(&key_store)?,
-                gate: Gate { pinned, records: None },
+                pinned,
+                cluster,
                 tls: options.tls_dir,
                 listen: options.listen,
                 health: options.health_listen,
@@ -255,12 +264,12 @@ pub fn main() -> Result<(), CliError> {
             };
             let reach = Reach {
                 write: [settings.state.clone()].into_iter().chain(key_store.folders()).collect(),
-                read: [settings.tls.clone()].into_iter().chain(key_store.files()).collect(),
+                read: [settings.tls.clone()].into_iter().chain(key_store.files()).chain(token_file).collect(),
                 listen: [settings.listen.port(), settings.health.port()]
                     .into_iter()
                     .chain(settings.log.map(|address| address.port()))
                     .collect(),
-                connect: key_store.ports(),
+                connect: key_store.ports().into_iter().chain(api_server.map(|at| at.port())).collect(),
             };
             let landlock = files::confine(&reach)?.as_str();
             if let Some(memory) = keywright_secmem::usage() {

@@ -3,6 +3,11 @@
 //! Owns the reading of requests for approval, votes and classes, and the question whether each approver still may approve.
 //! Decides nothing: it hands over what is recorded, and when it was read. Never lists Secrets, never writes.
 
+mod parse;
+mod reader;
+
+pub use reader::{Access, Reader};
+
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use keywright_approvals::{Class, Recorded, Request, Vote};

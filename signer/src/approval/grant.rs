@@ -80,12 +80,11 @@ impl Approved {
             // Several of one class: for this effect and, in the same request, for another.
             let granted =
                 of_class.filter_map(|one| one.grant(effect, now).map_err(|e| problem = Some(e)).ok());
-            match granted.collect::<Vec<_>>().into_iter().next() {
-                Some(grant) => grants.push(grant),
-                None => {
-                    let none = || Refusal::internal("an approval was neither granted nor refused");
-                    return Err(problem.unwrap_or_else(none).about(about(vec![class.clone()])));
-                }
+            if let Some(grant) = granted.collect::<Vec<_>>().into_iter().next() {
+                grants.push(grant);
+            } else {
+                let none = || Refusal::internal("an approval was neither granted nor refused");
+                return Err(problem.unwrap_or_else(none).about(about(vec![class.clone()])));
             }
         }
         let approved = Self { id, effect, grants, names: needed.names };
