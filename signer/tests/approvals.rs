@@ -125,6 +125,7 @@ impl Statement {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "as the field wants it")]
 fn demands(any: &str, ca: &str, first: &str, loosening: &str) -> Option<wire::ApprovalDemands> {
     Some(wire::ApprovalDemands {
         first_issuance_of_name: first.into(),
