@@ -32,7 +32,12 @@ pub(crate) fn root() -> Value {
 
 /// The API for Certificates in `default`.
 pub(crate) fn certificates(client: Client) -> Api<DynamicObject> {
-    Api::namespaced_with(client, "default", &resource("Certificate", "certificates"))
+    certificates_of(client, "default")
+}
+
+/// The API for Certificates of a namespace.
+pub(crate) fn certificates_of(client: Client, namespace: &str) -> Api<DynamicObject> {
+    Api::namespaced_with(client, namespace, &resource("Certificate", "certificates"))
 }
 
 fn resource(kind: &str, plural: &str) -> ApiResource {

@@ -1,8 +1,6 @@
-//! Certificates: one for each Secret.
-//!
-//! Two made within the moments that a watch takes both pass; the controller then refuses the younger one by condition.
+//! Certificates: one for each Secret, or a word of warning. The controller decides which one goes on.
 
-use super::{Denial, Facts, Needs, Rule, World};
+use super::{Facts, Needs, World};
 use crate::attempt::{Action, Attempt};
 use kube::core::DynamicObject;
 
@@ -21,21 +19,17 @@ pub(super) fn needs(attempt: &Attempt<'_>, old: Option<&DynamicObject>, new: &Dy
     }
 }
 
-pub(super) fn one_for_a_secret(attempt: &Attempt<'_>, world: &World) -> Result<(), Denial> {
-    let Facts::Claimants(names) = &world.facts else { return Ok(()) };
+/// Words for the author of a Certificate whose Secret is another one's already. It is stored and will stay Stalled, as one
+/// that came at the same moment does: whoever applies a folder is told of it and finds it there to mend.
+pub(super) fn shared_secret(attempt: &Attempt<'_>, world: &World) -> Option<String> {
+    let Facts::Claimants(names) = &world.facts else { return None };
     let new = match attempt.action {
         Action::Create { new } | Action::Update { new, .. } => new,
-        Action::Status { .. } | Action::Delete { .. } => return Ok(()),
+        Action::Status { .. } | Action::Delete { .. } => return None,
     };
-    match names.iter().find(|name| *name != attempt.name) {
-        None => Ok(()),
-        Some(other) => Err(Denial::new(
-            Rule::CertificateOneForASecret,
-            format!(
-                "spec.secretName {:?} is that of Certificate {other:?} already",
-                secret(new).unwrap_or_default()
-            ),
-            "name a Secret of its own",
-        )),
-    }
+    let other = names.iter().find(|name| *name != attempt.name)?;
+    let secret = secret(new).unwrap_or_default();
+    Some(format!(
+        "spec.secretName {secret:?} is that of Certificate {other:?} already; one of the two stays Stalled: name a Secret of its own"
+    ))
 }

@@ -22,8 +22,6 @@ pub enum Rule {
     IdentityFrozen,
     /// A record loses its finalizer early.
     RecordKept,
-    /// Two Certificates name one Secret.
-    CertificateOneForASecret,
     /// A request or vote does not read.
     RecordReads,
     /// A request names no class that is there.
@@ -50,7 +48,6 @@ impl Rule {
             Self::IdentityForged => "identity-forged",
             Self::IdentityFrozen => "identity-frozen",
             Self::RecordKept => "record-kept",
-            Self::CertificateOneForASecret => "certificate-one-for-a-secret",
             Self::RecordReads => "record-reads",
             Self::RequestClass => "request-class",
             Self::RequestEffect => "request-effect",

@@ -69,7 +69,7 @@ pub enum Facts {
     },
     /// What the vote is about.
     Ballot(Box<Ballot>),
-    /// They could not be had: why. The attempt is refused; trying again may help.
+    /// They could not be had: why. An attempt that they decide is refused; trying again may help.
     Unknown(String),
 }
 
@@ -118,7 +118,9 @@ pub fn needs(attempt: &Attempt<'_>) -> Needs {
 /// Whether an attempt may go on.
 pub fn review(attempt: &Attempt<'_>, world: &World) -> Review {
     match judge(attempt, world) {
-        Ok(()) => Review::Allowed { warnings: Vec::new() },
+        Ok(()) => {
+            Review::Allowed { warnings: certificate::shared_secret(attempt, world).into_iter().collect() }
+        }
         Err(denial) => Review::Denied(denial),
     }
 }
@@ -233,15 +235,19 @@ fn kept(
     ))
 }
 
+/// The facts that decide could be had.
+fn observed(world: &World) -> Result<(), Denial> {
+    match &world.facts {
+        Facts::Unknown(problem) => Err(Denial::unobserved(problem)),
+        Facts::Nothing | Facts::Claimants(_) | Facts::Class { .. } | Facts::Ballot(_) => Ok(()),
+    }
+}
+
 /// What only this kind has.
 fn own_rules(attempt: &Attempt<'_>, world: &World) -> Result<(), Denial> {
-    if let Facts::Unknown(problem) = &world.facts {
-        return Err(Denial::unobserved(problem));
-    }
     match attempt.kind {
-        Kind::Certificate => certificate::one_for_a_secret(attempt, world),
-        Kind::ApprovalRequest => approval::request(attempt, world),
-        Kind::ApprovalDecision => approval::vote(attempt, world),
-        Kind::Issuer | Kind::ClusterIssuer | Kind::Policy | Kind::ApprovalClass => Ok(()),
+        Kind::ApprovalRequest => observed(world).and_then(|()| approval::request(attempt, world)),
+        Kind::ApprovalDecision => observed(world).and_then(|()| approval::vote(attempt, world)),
+        Kind::Certificate | Kind::Issuer | Kind::ClusterIssuer | Kind::Policy | Kind::ApprovalClass => Ok(()),
     }
 }

@@ -121,13 +121,20 @@ fn anything_may_be_deleted_and_records_stay_by_their_finalizer() {
 }
 
 #[test]
-fn one_certificate_for_a_secret() {
-    let make =
-        |facts| verdict("Certificate", "CREATE", &json!({ "object": certificate(&stamps(), "s") }), facts);
-    assert_eq!(make(claimants(&[])), "allowed");
-    assert_eq!(make(claimants(&["thing"])), "allowed", "it is applied again");
-    assert_eq!(make(claimants(&["other"])), "certificate-one-for-a-secret");
-    assert_eq!(make(Facts::Unknown("no list yet".into())), "unobserved");
+fn who_names_the_secret_of_another_certificate_is_warned() {
+    let warned = |facts| {
+        let request = request("Certificate", "CREATE", &json!({ "object": certificate(&stamps(), "s") }));
+        match review(&Attempt::parse(&request).unwrap(), &world(facts)) {
+            Review::Allowed { warnings } => warnings.concat(),
+            Review::Denied(denial) => panic!("{denial:?}"),
+        }
+    };
+    assert_eq!(warned(claimants(&[])), "");
+    assert_eq!(warned(claimants(&["thing"])), "", "it is applied again");
+    assert_eq!(warned(Facts::Unknown("no list yet".into())), "", "its condition will tell");
+    let words = warned(claimants(&["other"]));
+    assert!(words.contains("\"other\"") && words.contains("a Secret of its own"), "{words}");
+    assert!(words.len() <= 256, "the API server cuts longer ones: {words}");
 
     let request = request(
         "Certificate",
@@ -135,7 +142,7 @@ fn one_certificate_for_a_secret() {
         &json!({ "object": certificate(&stamps(), "s"), "oldObject": certificate(&stamps(), "s") }),
     );
     let attempt = Attempt::parse(&request).unwrap();
-    assert_eq!(needs(&attempt), Needs::Nothing, "two from before this rule can still be edited");
+    assert_eq!(needs(&attempt), Needs::Nothing, "an edit that keeps the Secret tells nothing new");
 }
 
 #[test]
