@@ -44,16 +44,6 @@ pause_image() {
   tar -C "$work" -cf "$state/pause.tar" manifest.json config.json layer.tar
 }
 
-# load NODE FILE...: images, where they are not there yet.
-load() {
-  local node=$1 file
-  shift
-  for file in "$@"; do
-    in_node "$node" ctr -n k8s.io images import --no-unpack=false "$file" >/dev/null 2>&1 ||
-      in_node "$node" ctr -n k8s.io images import "$file" >/dev/null
-  done
-}
-
 up() {
   wanted
   binaries
@@ -63,7 +53,7 @@ up() {
   control_plane
   pause_image
   for node in "${nodes[@]}"; do boot "$node"; done
-  for node in "${nodes[@]}"; do load "$node" "$state/pause.tar"; done
+  for node in "${nodes[@]}"; do in_node "$node" ctr -n k8s.io images import "$state/pause.tar" >/dev/null; done
   kubectl wait --for=condition=Ready node --all --timeout=60s >/dev/null
   until_true 30 "ServiceAccount default is there" kubectl -n default get serviceaccount default
   storage
@@ -111,7 +101,7 @@ case ${1:-} in
   up) up ;;
   down) down ;;
   clean) down; rm -rf "$state" ;;
-  agents) binaries; agents "${2:?a node}" ;;
+  agents) binaries; node_files "${2:?a node}" "$state/nodes/$2"; agents "$2" ;;
   power-cut) power_cut "${2:?a node}" ;;
   boot) binaries; boot "${2:?a node}" ;;
   *) sed -n '2,/^set -e/{/^set -e/d;s/^# \{0,1\}//p}' "$0" >&2; exit 2 ;;

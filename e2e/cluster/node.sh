@@ -108,6 +108,9 @@ resolvConf: ""
 volumePluginDir: /var/lib/kubelet/plugins
 containerRuntimeEndpoint: unix:///run/containerd/containerd.sock
 evictionHard: {memory.available: 50Mi, nodefs.available: 1%, nodefs.inodesFree: 1%, imagefs.available: 1%}
+# Never: no registry would give an image again, and the disk is the machine's.
+imageGCHighThresholdPercent: 100
+imageGCLowThresholdPercent: 99
 nodeStatusUpdateFrequency: 4s
 syncFrequency: 10s
 CONF

@@ -19,9 +19,16 @@ refused() {
 equal() { [ "$1" = "$2" ] || { echo "$3: found $1, wanted $2"; return 1; }; }
 # may ACCOUNT VERB RESOURCE NAMESPACE ANSWER
 may() { equal "$(kubectl auth can-i "$2" "$3" -n "$4" --as "system:serviceaccount:keywright-system:$1" 2>/dev/null)" "$5" "$1 may $2 $3 in $4"; }
-ready() { kubectl "${system[@]}" rollout status --timeout=90s deployment,statefulset -l app.kubernetes.io/instance=keywright >/dev/null; }
-# A certificate through the real signer, as `kubectl keywright check` does it.
-issues() { kubectl_keywright check --issue -n keywright-check "$@"; }
+# All pods are ready and somebody leads: a leader that was killed is waited for until its lease ends.
+ready() {
+  kubectl "${system[@]}" rollout status --timeout=90s deployment,statefulset -l app.kubernetes.io/instance=keywright >/dev/null &&
+    until_true 30 "the installation is well" kubectl_keywright check
+}
+# A certificate through the real signer, as `kubectl keywright check` does it; told only when it fails.
+issues() {
+  local said
+  said=$(kubectl_keywright check --issue -n keywright-check 2>&1) || { echo "$said"; return 1; }
+}
 kubectl_keywright() { "${KEYWRIGHT_BIN:-$checkout/target/release}/kubectl-keywright" "$@"; }
 lease() { kubectl "${system[@]}" get lease keywright-operator -o "jsonpath={.spec.$1}"; }
 serial() { kubectl -n shop get secret web-tls -o 'jsonpath={.data.tls\.crt}' | base64 -d | openssl x509 -noout -serial; }
@@ -122,7 +129,7 @@ pods_deleted_one_by_one() {
   for name in $(kubectl "${system[@]}" get pods -l app.kubernetes.io/instance=keywright -o 'jsonpath={.items[*].metadata.name}'); do
     [ "$name" = keywright-check ] && continue
     kubectl "${system[@]}" delete pod "$name" --wait=true >/dev/null || return 1
-    ready && issues >/dev/null || { echo "after $name"; return 1; }
+    ready && issues || { echo "after $name"; return 1; }
   done
 }
 
@@ -137,7 +144,7 @@ leader_ends() {
   kubectl "${system[@]}" delete pod "$leader" --wait=false >/dev/null
   until_true 15 "another leads" another_leads "$leader" || return 1
   tell "    another leads after $((($(date +%s%N) - from) / 1000000)) ms; fencing token $before, then $(lease leaseTransitions)"
-  [ $((($(date +%s%N) - from) / 1000000)) -lt 5000 ] && [ "$(lease leaseTransitions)" -gt "$before" ] && ready && issues >/dev/null
+  [ $((($(date +%s%N) - from) / 1000000)) -lt 5000 ] && [ "$(lease leaseTransitions)" -gt "$before" ] && ready && issues
 }
 another_leads() { local now; now=$(lease holderIdentity); [ -n "$now" ] && [ "$now" != "$1" ]; }
 
@@ -147,14 +154,13 @@ signer_node_drained() {
   kubectl drain signer --ignore-daemonsets --delete-emptydir-data --timeout=60s >/dev/null 2>&1 || return 1
   equal "$(kubectl "${system[@]}" get pod keywright-signer-0 -o 'jsonpath={.status.phase}')" Pending "the signer, its pool being closed" || return 1
   kubectl uncordon signer >/dev/null
-  ready && issues >/dev/null && equal "$(serial)" "$before" "the certificate that was not due"
+  ready && issues && equal "$(serial)" "$before" "the certificate that was not due"
 }
 
 signer_node_power_cut() {
   "$here/cluster.sh" power-cut signer && "$here/cluster.sh" boot signer || return 1
-  until_true 60 "the signer is ready again" signer_answers && ready && issues >/dev/null
+  until_true 60 "the signer is ready again" kubectl_keywright check && ready && issues
 }
-signer_answers() { kubectl_keywright check; }
 
 renewed_all_along() {
   local revision
@@ -170,7 +176,7 @@ upgrade_and_rollback() {
   kubectl "${system[@]}" get deployment keywright-operator -o yaml | grep -q -- --concurrency=16 || return 1
   helm rollback keywright "${system[@]}" --wait --timeout 120s >/dev/null || return 1
   kubectl "${system[@]}" get deployment keywright-operator -o yaml | grep -q -- --concurrency=32 || return 1
-  issues >/dev/null && equal "$(serial)" "$before" "the certificate that was not due"
+  issues && equal "$(serial)" "$before" "the certificate that was not due"
 }
 
 # With objects present: no hang, objects and keys stay, and the same authority signs when it is back.
@@ -180,11 +186,11 @@ uninstall_and_reinstall() {
   values=$(mktemp)
   helm get values keywright "${system[@]}" -o yaml >"$values" || return 1
   helm uninstall keywright "${system[@]}" --wait --timeout 90s >/dev/null || return 1
-  kubectl -n shop get certificate web >/dev/null && kubectl "${system[@]}" get pvc state-keywright-signer-0 secret/keywright-signer-kek >/dev/null || return 1
+  kubectl -n shop get certificate web >/dev/null && kubectl "${system[@]}" get pvc/state-keywright-signer-0 secret/keywright-signer-kek >/dev/null || return 1
   until_true 60 "the check's namespace is gone" sh -c '! kubectl get namespace keywright-check' || return 1
   helm install keywright "$checkout/charts/keywright" "${system[@]}" --wait --timeout 120s -f "$values" >/dev/null || return 1
   rm -f "$values"
-  issues >/dev/null && equal "$(authority)" "$before" "the authority of before" &&
+  ready && issues && equal "$(authority)" "$before" "the authority of before" &&
     kubectl -n shop wait --for=condition=Ready certificate --all --timeout=60s >/dev/null
 }
 
@@ -195,12 +201,12 @@ identities_rotated() {
   kubectl "${system[@]}" delete secret keywright-root >/dev/null
   limit=$((SECONDS + 420))
   while [ "$(kubectl "${system[@]}" get secret keywright-signer-tls -o 'jsonpath={.data.tls\.crt}')" = "$before" ]; do
-    issues >/dev/null || { echo "while the new pins settle"; return 1; }
+    issues || { echo "while the new pins settle"; return 1; }
     [ $SECONDS -lt $limit ] || { echo "the identity was never replaced"; return 1; }
   done
   # Each kubelet brings the change at a time of its own.
   limit=$((SECONDS + 100))
-  while [ $SECONDS -lt $limit ]; do issues >/dev/null || { echo "while the new identities arrive"; return 1; }; done
+  while [ $SECONDS -lt $limit ]; do issues || { echo "while the new identities arrive"; return 1; }; done
 }
 
 checks=(helm_test objects signer_on_its_pool foreign_pods_kept_off signer_sealed least_rights nothing_to_write no_drift
