@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the product's static binaries and writes each as an OCI archive with its bill of materials, without a container
-# engine. The same commit gives the same digests, wherever the checkout lies.
+# engine. No path of the machine gets into them, and no time but the commit's.
 #
 #   hack/images.sh [FOLDER]        default: .keywright/images
 set -euo pipefail
