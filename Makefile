@@ -1,12 +1,12 @@
 # Everything a person or a machine calls. `make help` lists it.
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup build up demo down clean-demo test perturb perturb-short generate bench bench-signer
+.PHONY: help setup build up demo down clean-demo test perturb perturb-short generate bench bench-signer images cluster cluster-test cluster-down
 
 dev := $(or $(CARGO_TARGET_DIR),target)/release/keywright-dev
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install what is missing, or say how
 	@hack/setup.sh
@@ -34,6 +34,19 @@ perturb: build ## break the operator on purpose, everything that is known to bre
 
 perturb-short: build ## the same in two minutes; part of make test
 	@$(dir $(dev))keywright-perturb short
+
+images: setup ## static binaries as OCI archives with bills of materials, without a container engine, into .keywright/images
+	@hack/images.sh .keywright/images
+
+cluster: build images ## a real cluster of two nodes on this machine with the chart installed; needs root
+	@e2e/cluster/cluster.sh up
+	@e2e/cluster/install.sh .keywright/images
+
+cluster-test: cluster ## the checks on it: placement, rights, pods and nodes that end, upgrade, rotation (long)
+	@e2e/cluster/test.sh
+
+cluster-down: ## ends that cluster and removes its disks
+	@e2e/cluster/cluster.sh clean
 
 generate: ## CRD YAML and API reference from the Rust types
 	@cargo run --locked -p keywright-crds --bin crdgen

@@ -1,5 +1,6 @@
 //! What the watches have brought: objects, who claims which Secret, and what a glance at our Secrets shows.
 
+use crate::scope::{Pens, Scope, Shelf, shelf};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use keywright_controllers_core::certificate::decide::{Glance, Rival};
@@ -9,7 +10,7 @@ use keywright_controllers_core::issuer::{Authority, Standing};
 use keywright_crds::{AnyIssuer, Certificate, ClusterIssuer, Issuer, IssuerKind, IssuerRef};
 use kube::ResourceExt;
 use kube::api::PartialObjectMeta;
-use kube::runtime::reflector::{ObjectRef, Store, store::Writer};
+use kube::runtime::reflector::ObjectRef;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -20,11 +21,11 @@ type Read = Result<Arc<Authority>, String>;
 /// Filled by [`crate::watch`], read by every look.
 pub struct Caches {
     /// Certificates.
-    pub certificates: Store<Certificate>,
+    pub certificates: Shelf<Certificate>,
     /// Issuers.
-    pub issuers: Store<Issuer>,
+    pub issuers: Shelf<Issuer>,
     /// Cluster issuers.
-    pub cluster_issuers: Store<ClusterIssuer>,
+    pub cluster_issuers: Shelf<ClusterIssuer>,
     /// Mostly one for each place, so a list is smallest.
     claims: Mutex<HashMap<Place, Vec<String>>>,
     glances: Mutex<HashMap<Place, Glance>>,
@@ -33,25 +34,28 @@ pub struct Caches {
 
 /// The writing ends, for the watches alone.
 pub struct Writers {
-    /// Certificates.
-    pub certificates: Writer<Certificate>,
-    /// Issuers.
-    pub issuers: Writer<Issuer>,
-    /// Cluster issuers.
-    pub cluster_issuers: Writer<ClusterIssuer>,
+    /// What is served: also what Secrets are watched in.
+    pub(crate) scope: Scope,
+    pub(crate) certificates: Pens<Certificate>,
+    pub(crate) issuers: Pens<Issuer>,
+    pub(crate) cluster_issuers: Pens<ClusterIssuer>,
 }
 
 /// Empty caches and their writing ends.
-pub fn caches() -> (Caches, Writers) {
+pub fn caches(scope: Scope) -> (Caches, Writers) {
+    let (certificates, certificate_pens) = shelf(scope.parts());
+    let (issuers, issuer_pens) = shelf(scope.parts());
+    let (cluster_issuers, cluster_issuer_pens) = shelf(vec![None]);
     let writers = Writers {
-        certificates: Writer::default(),
-        issuers: Writer::default(),
-        cluster_issuers: Writer::default(),
+        scope,
+        certificates: certificate_pens,
+        issuers: issuer_pens,
+        cluster_issuers: cluster_issuer_pens,
     };
     let caches = Caches {
-        certificates: writers.certificates.as_reader(),
-        issuers: writers.issuers.as_reader(),
-        cluster_issuers: writers.cluster_issuers.as_reader(),
+        certificates,
+        issuers,
+        cluster_issuers,
         claims: Mutex::default(),
         glances: Mutex::default(),
         authorities: Mutex::default(),
@@ -159,9 +163,9 @@ impl Caches {
         lock(&self.glances).remove(&secret_place(secret));
     }
 
-    /// The watch of Secrets starts over: only what it shows from now on counts.
-    pub(crate) fn forget_secrets(&self) {
-        lock(&self.glances).clear();
+    /// A watch of Secrets starts over: of what it sees, only what it shows from now on counts.
+    pub(crate) fn forget_secrets(&self, part: Option<&str>) {
+        lock(&self.glances).retain(|(namespace, _), _| part.is_some_and(|part| part != namespace));
     }
 }
 

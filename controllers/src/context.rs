@@ -3,6 +3,7 @@
 use crate::backoff::Backoff;
 use crate::caches::Caches;
 use crate::certificate::Unpublished;
+use crate::metrics::Metrics;
 use crate::own_writes::OwnWrites;
 use crate::queue::Queue;
 use crate::signer::Signer;
@@ -35,6 +36,8 @@ pub struct Context {
     pub writes: OwnWrites,
     /// Failures in a row.
     pub backoff: Backoff,
+    /// What is counted.
+    pub metrics: Metrics,
     /// Certificates that are signed and not published yet, and requests that were refused.
     pub unpublished: Unpublished,
 }

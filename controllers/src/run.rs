@@ -4,13 +4,15 @@ use crate::agenda::Agenda;
 use crate::context::Context;
 use crate::error::{Error, Retry};
 use crate::queue::Queue;
+use crate::scope::Shelf;
 use crate::timers::{Action, Timers};
 use crate::{certificate, issuer};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use kube::api::ObjectMeta;
-use kube::runtime::reflector::{ObjectRef, Store};
+use kube::runtime::reflector::ObjectRef;
 use kube::{Resource, ResourceExt};
+use std::collections::HashMap;
 use std::fmt::Debug;
 use std::future::Future;
 use std::sync::Arc;
@@ -58,7 +60,7 @@ async fn forget_the_gone(ctx: &Context) {
 /// Not `kube::runtime::applier`: that one polls every look that is under way or waiting at every step, which with ten
 /// thousand of them waiting is most of the work there is.
 async fn drive<K, F>(
-    store: &Store<K>,
+    store: &Shelf<K>,
     queue: &Queue<K>,
     concurrency: u16,
     ctx: &Arc<Context>,
@@ -71,24 +73,35 @@ async fn drive<K, F>(
     let mut agenda = Agenda::default();
     let mut timers = Timers::default();
     let mut looks = FuturesUnordered::new();
+    let controller: Arc<str> = K::kind(&()).to_lowercase().into();
+    // Since when: those whose turn has not come.
+    let mut waiting = HashMap::new();
     for object in store.state() {
         agenda.want(key(object.meta()), tenant(object.meta().namespace.as_deref()));
+        waiting.insert(key(object.meta()), ctx.clock.monotonic());
     }
     loop {
         while looks.len() < usize::from(concurrency.max(1))
             && let Some(next) = agenda.next()
         {
             timers.cancel(&next);
+            let began = ctx.clock.monotonic();
+            if let Some(since) = waiting.remove(&next) {
+                ctx.metrics.waited(&controller, began.saturating_duration_since(since));
+            }
             let object = store.get(&next);
-            let ctx = Arc::clone(ctx);
+            let (ctx, controller) = (Arc::clone(ctx), Arc::clone(&controller));
             looks.push(async move {
                 // One that is gone needs no look.
                 let Some(object) = object else { return (next, Action::await_change()) };
                 let looked = on_any_core(reconcile(Arc::clone(&object), Arc::clone(&ctx))).await;
+                let took = ctx.clock.monotonic().saturating_duration_since(began);
+                ctx.metrics.looked(&controller, took, looked.is_ok());
                 let action = looked.unwrap_or_else(|error| after(object.as_ref(), &error, &ctx));
                 (next, action)
             });
         }
+        ctx.metrics.waiting(&controller, waiting.len());
         tokio::select! {
             Some(object) = wanted.next() => timers.soon(object),
             Some((looked, action)) = looks.next() => {
@@ -96,7 +109,10 @@ async fn drive<K, F>(
                     timers.set(looked, action);
                 }
             }
-            Some(due) = timers.next() => agenda.want(due.clone(), tenant(due.namespace.as_deref())),
+            Some(due) = timers.next() => {
+                agenda.want(due.clone(), tenant(due.namespace.as_deref()));
+                waiting.entry(due).or_insert_with(|| ctx.clock.monotonic());
+            }
             // The other end of the queue lives as long as the process.
             else => return,
         }

@@ -2,7 +2,10 @@
 
 use crate::caches::{Caches, Writers};
 use crate::context::Queues;
+use crate::scope::Part;
+use futures::future::join_all;
 use futures::{Stream, StreamExt, join, pin_mut};
+use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::Secret;
 use keywright_controllers_core::certificate::mark;
 use keywright_crds::{AnyIssuer, Certificate, ClusterIssuer, Issuer, IssuerKind, IssuerRef};
@@ -17,24 +20,40 @@ use std::sync::Arc;
 
 /// Follows all kinds until the process ends; resolves never.
 pub async fn follow(client: Client, caches: Arc<Caches>, queues: Arc<Queues>, writers: Writers) {
-    let Writers { certificates, issuers, cluster_issuers } = writers;
-    join!(
-        follow_certificates(&client, &caches, &queues, certificates),
-        follow_kind(&client, issuers, |issuer: &Issuer| issuer_changed(issuer, &caches, &queues)),
-        follow_kind(&client, cluster_issuers, |issuer: &ClusterIssuer| issuer_changed(
-            issuer, &caches, &queues
-        )),
-        follow_secrets(&client, &caches, &queues),
-    );
+    let Writers { scope, certificates, issuers, cluster_issuers } = writers;
+    let certificates = certificates
+        .into_iter()
+        .map(|(part, pen)| follow_certificates(within(&client, part), &caches, &queues, pen));
+    let issuers = issuers.into_iter().map(|(part, pen)| {
+        follow_kind(within(&client, part), pen, |issuer: &Issuer| issuer_changed(issuer, &caches, &queues))
+    });
+    let cluster_issuers = cluster_issuers.into_iter().map(|(_, pen)| {
+        follow_kind(Api::all(client.clone()), pen, |issuer: &ClusterIssuer| {
+            issuer_changed(issuer, &caches, &queues);
+        })
+    });
+    let secrets = scope.parts().into_iter().map(|part| follow_secrets(&client, part, &caches, &queues));
+    join!(join_all(certificates), join_all(issuers), join_all(cluster_issuers), join_all(secrets));
+}
+
+/// What one watch of a kind sees.
+fn within<K>(client: &Client, part: Part) -> Api<K>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+{
+    match part {
+        None => Api::all(client.clone()),
+        Some(namespace) => Api::namespaced(client.clone(), &namespace),
+    }
 }
 
 async fn follow_certificates(
-    client: &Client,
+    api: Api<Certificate>,
     caches: &Caches,
     queues: &Queues,
     mut writer: Writer<Certificate>,
 ) {
-    let events = watcher(Api::<Certificate>::all(client.clone()), watcher::Config::default()).modify(lighten);
+    let events = watcher(api, watcher::Config::default()).modify(lighten);
     each(events, "Certificate", |event| {
         match &event {
             Event::Apply(cert) | Event::InitApply(cert) => caches.claim(cert),
@@ -63,11 +82,11 @@ fn claimants_of(cert: &Certificate, caches: &Caches, queues: &Queues) {
     }
 }
 
-async fn follow_kind<K>(client: &Client, mut writer: Writer<K>, changed: impl Fn(&K))
+async fn follow_kind<K>(api: Api<K>, mut writer: Writer<K>, changed: impl Fn(&K))
 where
     K: Resource<DynamicType = ()> + Clone + Debug + serde::de::DeserializeOwned + Send + Sync + 'static,
 {
-    let events = watcher(Api::<K>::all(client.clone()), watcher::Config::default()).modify(lighten);
+    let events = watcher(api, watcher::Config::default()).modify(lighten);
     let kind = K::kind(&());
     each(events, &kind, |event| {
         writer.apply_watcher_event(&event);
@@ -123,16 +142,19 @@ fn parent<I: AnyIssuer>(issuer: &I) -> Option<&IssuerRef> {
 }
 
 /// Metadata of our own Secrets only: a cluster may hold any number of others.
-async fn follow_secrets(client: &Client, caches: &Caches, queues: &Queues) {
+async fn follow_secrets(client: &Client, part: Part, caches: &Caches, queues: &Queues) {
     let config = watcher::Config::default().labels(mark::CERTIFICATE_UID);
-    let events = watcher(Api::<PartialObjectMeta<Secret>>::all(client.clone()), config).modify(lighten);
+    let seen = part.clone();
+    let events = watcher(within::<PartialObjectMeta<Secret>>(client, part), config).modify(lighten);
     each(events, "Secret", |event| match &event {
-        Event::Init => caches.forget_secrets(),
+        Event::Init => caches.forget_secrets(seen.as_deref()),
         Event::InitApply(secret) => caches.glimpse(secret),
         // A Secret that changed or went while nobody watched is in no event; those that did not are seen at a glance.
         Event::InitDone => {
             for cert in caches.certificates.state() {
-                queues.certificates.push(ObjectRef::from_obj(cert.as_ref()));
+                if seen.is_none() || seen == cert.metadata.namespace {
+                    queues.certificates.push(ObjectRef::from_obj(cert.as_ref()));
+                }
             }
         }
         Event::Apply(secret) => {
@@ -185,5 +207,5 @@ pub async fn filled(caches: &Caches) -> bool {
         Box::pin(async { caches.issuers.wait_until_ready().await.is_ok() }),
         Box::pin(async { caches.cluster_issuers.wait_until_ready().await.is_ok() }),
     ];
-    futures::future::join_all(all).await.into_iter().all(|ready| ready)
+    join_all(all).await.into_iter().all(|ready| ready)
 }

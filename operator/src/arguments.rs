@@ -1,6 +1,7 @@
 //! What can be said on the command line.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use keywright_controllers::scope::Scope;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use tracing_subscriber::EnvFilter;
@@ -24,7 +25,8 @@ pub(crate) enum Command {
     /// Make, or complete, the suite's own root and the mutual TLS identities of operator and signer.
     ///
     /// They are made in the cluster, as Secrets of the given namespace: keywright-root, keywright-operator-tls and
-    /// keywright-signer-tls. What is there and still good for a third of its life is kept, so it can run at any time.
+    /// keywright-signer-tls. What is there and still good for a third of its life is kept, so it can run at any time. A new
+    /// key is used only after the other end has had --settle seconds to see its pin.
     Bootstrap(Bootstrap),
 }
 
@@ -48,9 +50,25 @@ pub(crate) struct Run {
     /// Address of /healthz and /readyz (plain HTTP).
     #[arg(long, default_value = "0.0.0.0:8080")]
     pub(crate) health_listen: SocketAddr,
+    /// Namespace whose Certificates and Issuers are served; may be given several times. None: every namespace.
+    ///
+    /// With namespaces the rights on Secrets need reach no further than these.
+    #[arg(long = "watch-namespace", value_name = "NAMESPACE")]
+    pub(crate) watch_namespaces: Vec<String>,
     /// How many certificates are worked on at one time.
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) concurrency: u16,
+}
+
+impl Run {
+    /// What is served.
+    pub(crate) fn scope(&self) -> Scope {
+        if self.watch_namespaces.is_empty() {
+            Scope::Everywhere
+        } else {
+            Scope::Namespaces(self.watch_namespaces.iter().cloned().collect())
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -58,6 +76,19 @@ pub(crate) struct Bootstrap {
     /// Namespace in which the Secrets are made.
     #[arg(long, default_value = "keywright-system", env = "KEYWRIGHT_NAMESPACE")]
     pub(crate) namespace: String,
+    /// Go on for as long as the process runs: mend what changes, renew what is due.
+    #[arg(long)]
+    pub(crate) keep: bool,
+    /// Also make the signer's key-encryption key, Secret keywright-signer-kek, where there is none. It is never changed.
+    #[arg(long)]
+    pub(crate) signer_kek: bool,
+    /// How many seconds the pin of a new key stands before the key is used: longer than any kubelet takes to bring a
+    /// changed Secret to its pods.
+    #[arg(long, default_value_t = 300, value_name = "SECONDS")]
+    pub(crate) settle: u32,
+    /// Address of /healthz and /readyz (plain HTTP), with --keep.
+    #[arg(long, default_value = "0.0.0.0:8080")]
+    pub(crate) health_listen: SocketAddr,
 }
 
 #[derive(Debug, Args)]

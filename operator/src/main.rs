@@ -5,6 +5,7 @@
 mod arguments;
 mod bootstrap;
 mod client;
+mod counted;
 mod health;
 mod lease;
 mod run;

@@ -10,6 +10,7 @@ use keywright_controllers::backoff::Backoff;
 use keywright_controllers::caches::caches;
 use keywright_controllers::certificate::Unpublished;
 use keywright_controllers::context::{Context, Queues};
+use keywright_controllers::metrics::{Metrics, Timed};
 use keywright_controllers::own_writes::OwnWrites;
 use keywright_controllers::signer::RemoteSigner;
 use keywright_controllers::{run, watch};
@@ -33,6 +34,8 @@ pub(crate) enum Ended {
     Health { address: std::net::SocketAddr, source: std::io::Error },
     #[error(transparent)]
     Lost(#[from] Lost),
+    #[error("metrics cannot be kept, which is a defect: {0}")]
+    Metrics(#[from] prometheus::Error),
     #[error("the watches ended, which is a defect")]
     Watches,
     #[error("asked to end")]
@@ -43,18 +46,20 @@ pub(crate) enum Ended {
 
 /// Runs until a signal asks it to end, or leadership is lost.
 pub(crate) async fn run(options: Run) -> Result<(), Ended> {
-    let client = connect("keywright-operator").await?;
+    let metrics = Metrics::new()?;
+    let client = connect("keywright-operator", Some(&metrics)).await?;
     let signer = keywright_signer_protocol::connect(&options.signer, &options.tls_dir, SIGNER)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let readiness = Readiness::default();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
 
-    let (caches, writers) = caches();
+    let (caches, writers) = caches(options.scope());
     let (caches, queues) = (Arc::new(caches), Arc::new(Queues::default()));
     let watching =
         tokio::spawn(watch::follow(client.clone(), Arc::clone(&caches), Arc::clone(&queues), writers));
-    let health = serve(options.health_listen, readiness.clone());
+    let told = (metrics.clone(), Arc::clone(&caches));
+    let health = serve(options.health_listen, readiness.clone(), move || told.0.text(&told.1));
 
     let lease = LeaderLease::new(
         Api::<Lease>::namespaced(client.clone(), &options.namespace),
@@ -76,9 +81,14 @@ pub(crate) async fn run(options: Run) -> Result<(), Ended> {
             () = asked(&mut terminate, &mut interrupt) => return Ended::Asked,
         };
         tracing::info!(fencing_token = held.token(), "leading");
+        metrics.lead(true);
         let context = Arc::new(Context {
             client: client.clone(),
-            signer: Arc::new(RemoteSigner(signer)),
+            signer: Arc::new(Timed {
+                signer: RemoteSigner(signer),
+                metrics: metrics.clone(),
+                clock: Arc::clone(&clock),
+            }),
             clock,
             identity: options.identity.clone(),
             fencing_token: held.token(),
@@ -86,6 +96,7 @@ pub(crate) async fn run(options: Run) -> Result<(), Ended> {
             queues: Arc::clone(&queues),
             writes: OwnWrites::default(),
             backoff: Backoff::default(),
+            metrics: metrics.clone(),
             unpublished: Unpublished::default(),
         });
         let ended = tokio::select! {

@@ -67,6 +67,8 @@ pub struct Limit(pub Option<Duration>);
 /// Commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Checks that the installation works, and says what to do where it does not.
+    Check(Check),
     /// Shows what an object wants, what is so, and what to do next.
     Status(Status),
     /// Asks for new certificates before they are due.
@@ -104,6 +106,20 @@ pub enum Shell {
     Fish,
     /// Any shell that completes kubectl: to be saved as kubectl_complete-keywright on the PATH.
     Kubectl,
+}
+
+/// `check`.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// Namespace that Keywright is installed in.
+    #[arg(long, default_value = "keywright-system", value_name = "NAMESPACE")]
+    pub system_namespace: String,
+    /// Also issue a certificate in the namespace of --namespace, which has to be served, verify it and remove it.
+    #[arg(long)]
+    pub issue: bool,
+    /// How long to wait for it, such as 90s or 5m; 0 means for ever.
+    #[arg(long, value_name = "TIME", default_value = "1m", value_parser = limit)]
+    pub timeout: Limit,
 }
 
 /// `status`.
@@ -254,6 +270,9 @@ mod tests {
     #[test]
     fn command_lines_are_taken_or_refused() {
         for (line, taken) in [
+            ("check", true),
+            ("check --issue -n keywright-check --timeout 90s --system-namespace kw -o json", true),
+            ("check web", false),
             ("status certificate web", true),
             ("status cert web -n shop -o json", true),
             ("status iss ca --context x --as me --as-group a --as-group b", true),

@@ -209,7 +209,7 @@ mod tests {
 
     #[test]
     fn commands_kinds_and_flags_are_offered() {
-        assert_eq!(words(""), ["status", "renew", "inspect", "verify", "version", "completion"]);
+        assert_eq!(words(""), ["check", "status", "renew", "inspect", "verify", "version", "completion"]);
         assert_eq!(words("status "), ["certificate", "issuer", "clusterissuer"]);
         assert_eq!(words("inspect "), ["secret", "file"]);
         assert_eq!(words("renew --dry-run "), ["none", "server"]);

@@ -7,6 +7,7 @@
 //! cli        arguments                      connect   the cluster of the kubeconfig
 //! status     what is wanted and what is so  renew     asks for a new issuance
 //! inspect    certificates in plain words    verify    a certificate against the signer's log
+//! check      whether the installation works
 //! facts      a certificate as data          page      text for people
 //! completion what may be typed next
 //! log        tiles, notes, proofs: pure, shares nothing with the signer
@@ -14,6 +15,7 @@
 //!
 //! Conventions of plugins: kubernetes.io/docs/tasks/extend-kubectl/kubectl-plugins.
 
+mod check;
 pub mod cli;
 mod completion;
 mod connect;
@@ -74,6 +76,7 @@ fn start(cli: &Cli, machine: &Machine) -> Result<ExitCode, Failure> {
 async fn run(cli: &Cli, machine: &Machine) -> Result<ExitCode, Failure> {
     let global = &cli.global;
     match &cli.command {
+        Command::Check(arguments) => check::run(global, arguments, machine).await,
         Command::Status(arguments) => status::run(global, arguments, machine).await,
         Command::Renew(arguments) => renew::run(global, arguments, machine).await,
         Command::Inspect(arguments) => inspect::run(global, arguments, machine).await,

@@ -109,7 +109,7 @@ impl Kek {
         })?;
         let about = file.metadata().map_err(io)?;
         let mode = about.mode() & 0o7777;
-        if mode & 0o077 != 0 {
+        if !keywright_custody::is_private(&about) {
             return Err(KekError::TooOpen { path: path.to_owned(), mode });
         }
         if about.len() != KEK_LEN as u64 {

@@ -9,7 +9,9 @@ use keywright_controllers::backoff::Backoff;
 use keywright_controllers::caches::caches;
 use keywright_controllers::certificate::Unpublished;
 use keywright_controllers::context::{Context, Queues};
+use keywright_controllers::metrics::Metrics;
 use keywright_controllers::own_writes::OwnWrites;
+use keywright_controllers::scope::Scope;
 use keywright_controllers::signer::{Signer, SignerError};
 use keywright_controllers::{run, watch};
 use keywright_controllers_core::conditions::find;
@@ -82,7 +84,7 @@ impl Rig {
         self.starts += 1;
         let client = self.cluster.client();
         let cut = Arc::new(AtomicBool::new(false));
-        let (caches, writers) = caches();
+        let (caches, writers) = caches(Scope::Everywhere);
         let (caches, queues) = (Arc::new(caches), Arc::new(Queues::default()));
         let follow = watch::follow(client.clone(), Arc::clone(&caches), Arc::clone(&queues), writers);
         let watching = tokio::spawn(follow);
@@ -97,6 +99,7 @@ impl Rig {
             queues,
             writes: OwnWrites::default(),
             backoff: Backoff::default(),
+            metrics: Metrics::new().unwrap(),
             unpublished: Unpublished::default(),
         });
         let leading = tokio::spawn(run::run(ctx, 4));

@@ -1,8 +1,7 @@
-//! Identities of the suite's own parts and the pins that one end holds of the other. Pure but for the key generator.
+//! Identities of the suite's own parts. Pure but for the key generator.
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::ByteString;
-use k8s_openapi::api::core::v1::Secret;
 use keywright_ambient::{Entropy, NoEntropy};
 use keywright_pki::algorithm::KeyAlgorithm;
 use keywright_pki::certificate::{
@@ -12,7 +11,6 @@ use keywright_pki::key::{Encoding, KeyError, PrivateKey};
 use keywright_pki::name::{DistinguishedName, NameError, SubjectAltNames};
 use keywright_pki::pem;
 use keywright_pki::usage::{UnknownUsage, Usages};
-use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// Life of the root.
@@ -22,8 +20,8 @@ const END_LIFE: SignedDuration = SignedDuration::from_hours(24 * 365);
 /// Clocks of other machines may be behind by this much.
 const BACKDATE: SignedDuration = SignedDuration::from_mins(5);
 
-/// Entry of the Secrets that remembers until when each pin holds.
-const PINS: &str = "pins.json";
+/// The entries of a Secret.
+pub(crate) type Entries = BTreeMap<String, ByteString>;
 
 /// A key and its certificate.
 pub(crate) struct Identity {
@@ -89,20 +87,28 @@ impl Identity {
         Ok(Self { key, certificate })
     }
 
-    /// The identity that a Secret holds; `None` if there is none that reads and fits together.
-    pub(crate) fn of_secret(secret: &Secret) -> Option<Self> {
-        let data = secret.data.as_ref()?;
-        let certificates = pem::read_certificates(&data.get("tls.crt")?.0).ok()?;
+    /// The identity in `NAME.crt` and `NAME.key` of a Secret; `None` if there is none that reads and fits together.
+    pub(crate) fn read(data: &Entries, name: &str) -> Option<Self> {
+        let certificates = pem::read_certificates(&data.get(&format!("{name}.crt"))?.0).ok()?;
         let certificate = Certificate::from_der(certificates.first()?).ok()?;
-        let key = PrivateKey::from_pem(&data.get("tls.key")?.0).ok()?;
+        let key = PrivateKey::from_pem(&data.get(&format!("{name}.key"))?.0).ok()?;
         (key.public_key() == certificate.public_key()).then_some(Self { key, certificate })
     }
 
     /// True while more than a third of its life is left.
     pub(crate) fn lasts(&self, now: Timestamp) -> bool {
+        self.is_valid(now) && now < self.renewal()
+    }
+
+    /// True within its life.
+    pub(crate) fn is_valid(&self, now: Timestamp) -> bool {
+        self.certificate.validity().contains(now)
+    }
+
+    /// When a third of its life is left.
+    pub(crate) fn renewal(&self) -> Timestamp {
         let validity = self.certificate.validity();
-        let left = validity.not_after().duration_since(now);
-        validity.contains(now) && left > validity.duration() / 3
+        validity.not_after().saturating_sub(validity.duration() / 3).unwrap_or(Timestamp::MIN)
     }
 
     /// True if `root` signed it.
@@ -111,16 +117,22 @@ impl Identity {
     }
 
     /// Its certificate.
-    pub(crate) fn certificate_pem(&self) -> String {
-        self.certificate.to_pem()
+    pub(crate) fn certificate(&self) -> &Certificate {
+        &self.certificate
     }
 
-    /// `tls.crt` and `tls.key`.
-    pub(crate) fn entries(&self) -> Result<BTreeMap<String, ByteString>, Unmade> {
-        Ok(BTreeMap::from([
-            ("tls.crt".to_owned(), ByteString(self.certificate_pem().into_bytes())),
-            ("tls.key".to_owned(), ByteString(self.key.to_pem(Encoding::Pkcs8)?.as_bytes().to_vec())),
-        ]))
+    /// What the other end pins: SHA-256 of its SubjectPublicKeyInfo, hex.
+    pub(crate) fn pin(&self) -> String {
+        hex::encode(self.certificate.public_key().spki_sha256())
+    }
+
+    /// `NAME.crt` and `NAME.key`.
+    pub(crate) fn entries(&self, name: &str) -> Result<[(String, ByteString); 2], Unmade> {
+        let key = self.key.to_pem(Encoding::Pkcs8)?;
+        Ok([
+            (format!("{name}.crt"), ByteString(self.certificate.to_pem().into_bytes())),
+            (format!("{name}.key"), ByteString(key.as_bytes().to_vec())),
+        ])
     }
 }
 
@@ -154,74 +166,6 @@ fn signed(template: &Template, key: &PrivateKey) -> Result<Certificate, Unmade> 
     Ok(assemble(&tbs, &key.sign(tbs.as_bytes())?)?)
 }
 
-/// The key that one end expects of the other.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Pin {
-    name: String,
-    role: String,
-    spki_sha256: String,
-    /// Seconds since the epoch; after it the pin is dropped.
-    until: i64,
-}
-
-impl Pin {
-    /// The pin of an identity.
-    pub(crate) fn new(name: &str, role: &str, identity: &Identity) -> Self {
-        Self {
-            name: name.to_owned(),
-            role: role.to_owned(),
-            spki_sha256: hex::encode(identity.certificate.public_key().spki_sha256()),
-            until: identity.certificate.validity().not_after().as_second(),
-        }
-    }
-
-    /// The pins that a Secret holds; none if they do not read.
-    pub(crate) fn of_secret(secret: &Secret) -> Vec<Self> {
-        let file = secret.data.as_ref().and_then(|data| data.get(PINS));
-        let parsed: Option<Value> = file.and_then(|bytes| serde_json::from_slice(&bytes.0).ok());
-        let peers = parsed.as_ref().and_then(Value::as_array).into_iter().flatten();
-        peers
-            .filter_map(|peer| {
-                let text = |name: &str| peer[name].as_str().map(str::to_owned);
-                Some(Self {
-                    name: text("name")?,
-                    role: text("role")?,
-                    spki_sha256: text("spkiSha256")?,
-                    until: peer["until"].as_i64()?,
-                })
-            })
-            .collect()
-    }
-
-    /// The pins of now, and those of before that are still within their life.
-    pub(crate) fn merge(
-        before: &[Self],
-        now_pinned: impl Iterator<Item = Self>,
-        now: Timestamp,
-    ) -> Vec<Self> {
-        let mut pins: Vec<Self> = now_pinned.collect();
-        for old in before {
-            if old.until > now.as_second() && pins.iter().all(|pin| pin.spki_sha256 != old.spki_sha256) {
-                pins.push(old.clone());
-            }
-        }
-        pins
-    }
-
-    /// `peers.json`, which the ends read, and `pins.json`, which says until when each pin holds.
-    pub(crate) fn entries(pins: &[Self]) -> [(String, ByteString); 2] {
-        let peer = |p: &Self| json!({"name": p.name, "role": p.role, "spkiSha256": p.spki_sha256});
-        let pin =
-            |p: &Self| json!({"name": p.name, "role": p.role, "spkiSha256": p.spki_sha256, "until": p.until});
-        let peers = json!({ "peers": pins.iter().map(peer).collect::<Vec<_>>() });
-        let kept = Value::Array(pins.iter().map(pin).collect());
-        [
-            ("peers.json".to_owned(), ByteString(peers.to_string().into_bytes())),
-            (PINS.to_owned(), ByteString(kept.to_string().into_bytes())),
-        ]
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -237,29 +181,11 @@ mod tests {
     fn an_identity_survives_its_secret_and_is_signed_by_its_root() {
         let root = Identity::root(&SystemEntropy, at(1_800_000_000)).unwrap();
         let end = Identity::end("keywright-signer", &root, &SystemEntropy, at(1_800_000_000)).unwrap();
-        let secret = Secret { data: Some(end.entries().unwrap()), ..Secret::default() };
-        let read = Identity::of_secret(&secret).unwrap();
+        let read = Identity::read(&end.entries("tls").unwrap().into(), "tls").unwrap();
         assert!(read.is_signed_by(&root));
         assert!(read.lasts(at(1_800_000_000 + 200 * DAY)));
         assert!(!read.lasts(at(1_800_000_000 + 300 * DAY)), "a third of the life is left for renewal");
         let other = Identity::root(&SystemEntropy, at(1_800_000_000)).unwrap();
         assert!(!read.is_signed_by(&other));
-    }
-
-    #[test]
-    fn an_old_pin_stays_until_its_certificate_has_expired() {
-        let pin = |key: &str, until| Pin {
-            name: "keywright-signer".into(),
-            role: "signer".into(),
-            spki_sha256: key.into(),
-            until,
-        };
-        let shown = |now| {
-            let pins = Pin::merge(&[pin("old", 100)], [pin("new", 900)].into_iter(), at(now));
-            let secret = Secret { data: Some(Pin::entries(&pins).into()), ..Secret::default() };
-            Pin::of_secret(&secret).into_iter().map(|p| p.spki_sha256).collect::<Vec<_>>()
-        };
-        assert_eq!(shown(50), ["new", "old"]);
-        assert_eq!(shown(150), ["new"]);
     }
 }

@@ -1,6 +1,7 @@
 //! PINs, tokens and passphrases: read from a private file or an environment variable, never from an argument.
 
 use crate::error::{CustodyError, Kind};
+use crate::private::is_private;
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Read as _};
 use std::os::unix::ffi::OsStringExt as _;
@@ -48,7 +49,7 @@ impl SecretSource {
                     .metadata()
                     .map_err(|error| wrong(error.to_string(), "see that its file system is mounted"))?;
                 let mode = about.mode() & 0o7777;
-                if mode & 0o077 != 0 {
+                if !is_private(&about) {
                     return Err(wrong(
                         format!("its mode is {mode:04o}, group and others must have no rights"),
                         "run chmod 0600 on it, and replace the secret if others may have read it",

@@ -1,0 +1,111 @@
+{{/* Labels of an object of the chart. Called with (list $ "component"). */}}
+{{- define "keywright.labels" -}}
+{{ include "keywright.selector" . }}
+app.kubernetes.io/part-of: keywright
+app.kubernetes.io/version: {{ (index . 0).Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ (index . 0).Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" (index . 0).Chart.Name (index . 0).Chart.Version }}
+{{- end }}
+
+{{/* What selects the pods of a component. */}}
+{{- define "keywright.selector" -}}
+app.kubernetes.io/name: keywright-{{ index . 1 }}
+app.kubernetes.io/instance: {{ (index . 0).Release.Name }}
+{{- end }}
+
+{{/* An image. Called with (list $ "image" "key in digests"). */}}
+{{- define "keywright.image" -}}
+{{- $values := (index . 0).Values.image -}}
+{{- $digest := get $values.digests (index . 2) -}}
+{{- if $digest -}}
+{{ $values.registry }}/{{ index . 1 }}@{{ $digest }}
+{{- else -}}
+{{ $values.registry }}/{{ index . 1 }}:{{ $values.tag | default (index . 0).Chart.AppVersion }}
+{{- end -}}
+{{- end }}
+
+{{/* Pod Security `restricted`, for the pod. Mounted Secrets are readable by the group alone. */}}
+{{- define "keywright.podSecurityContext" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+fsGroup: 65532
+fsGroupChangePolicy: OnRootMismatch
+seccompProfile: {type: RuntimeDefault}
+{{- end }}
+
+{{/* Pod Security `restricted`, for the container. */}}
+{{- define "keywright.securityContext" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities: {drop: [ALL]}
+{{- end }}
+
+{{/* Where a pod may run. Called with (list $ "component" values defaultPriority). */}}
+{{- define "keywright.placement" -}}
+{{- $ := index . 0 -}}
+{{- $values := index . 2 -}}
+{{- $priority := $values.priorityClassName | default (ternary (index . 3) "" $.Values.priorityClasses.create) -}}
+{{- with $.Values.image.pullSecrets }}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ . }}
+  {{- end }}
+{{- end }}
+{{- with $priority }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with $values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $values.affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* Replicas apart from each other, where that can be. Called with (list $ "component" values). */}}
+{{- define "keywright.spread" -}}
+topologySpreadConstraints:
+{{- with (index . 2).topologySpreadConstraints }}
+  {{- toYaml . | nindent 2 }}
+{{- else }}
+  {{- range $key := list "topology.kubernetes.io/zone" "kubernetes.io/hostname" }}
+  - maxSkew: 1
+    topologyKey: {{ $key }}
+    whenUnsatisfiable: ScheduleAnyway
+    labelSelector:
+      matchLabels:
+        {{- include "keywright.selector" $ | nindent 8 }}
+    matchLabelKeys: [pod-template-hash]
+  {{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Manifests of files/, as every test runs them, in the release's namespace and with the chart's labels. Called with
+(list $ "component" text). */}}
+{{- define "keywright.manifests" -}}
+{{- $ := index . 0 -}}
+{{- $labels := include "keywright.labels" (list $ (index . 1)) | fromYaml -}}
+{{- range regexSplit "(?m)^---$" (index . 2) -1 }}
+{{- $object := replace "keywright-system" $.Release.Namespace . | fromYaml }}
+{{- $_ := set $object.metadata "labels" (merge (dict) ($object.metadata.labels | default dict) $labels) }}
+---
+{{ toYaml $object }}
+{{- end }}
+{{- end }}
+
+{{/* The namespaces that are served when not all are, the check's among them; a JSON list. */}}
+{{- define "keywright.namespaces" -}}
+{{- $all := .Values.namespaces -}}
+{{- with .Values.check.namespace }}{{ $all = append $all . }}{{ end -}}
+{{- if has .Release.Namespace $all }}
+{{- fail "namespaces: the release's own namespace holds the suite's own keys and cannot be served; use another one" }}
+{{- end -}}
+{{ $all | uniq | sortAlpha | toJson }}
+{{- end }}
