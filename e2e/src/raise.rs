@@ -8,6 +8,7 @@ use crate::{Error, Launcher, Process, Started, install, wait_for};
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
+use std::path::Path;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -36,7 +37,7 @@ pub(crate) async fn control_plane(
     let mut raising = Raising { site, keys: &keys, with, tell, started: Vec::new() };
     raising.ensure(Process::Etcd)?;
     raising.ensure(Process::KubeApiserver)?;
-    let client = client(site).await?;
+    let client = client(&site.kubeconfig()).await?;
     let ready = http::Request::get("/readyz").body(Vec::new()).map_err(kube::Error::HttpError)?;
     raising
         .until_it_serves(Process::KubeApiserver, async || {
@@ -178,9 +179,9 @@ impl<L: Launcher> Raising<'_, L> {
     }
 }
 
-/// A client with the admin's rights. Its user agent is not one of the product's.
-async fn client(site: &Site) -> Result<Client, Error> {
-    let kubeconfig = Kubeconfig::read_from(site.kubeconfig())?;
+/// A client with the rights that this kubeconfig gives. Its user agent is not one of the product's.
+pub(crate) async fn client(kubeconfig: &Path) -> Result<Client, Error> {
+    let kubeconfig = Kubeconfig::read_from(kubeconfig)?;
     let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
     Ok(Client::try_from(config)?)
 }

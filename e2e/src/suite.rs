@@ -50,6 +50,11 @@ impl ControlPlane {
         self.client.clone()
     }
 
+    /// A client with the operator's rights, who alone may write a status.
+    pub(crate) async fn client_of_operator(&self) -> Result<Client, Error> {
+        raise::client(&self.site.kubeconfig_of(install::OPERATOR)).await
+    }
+
     /// Its paths and ports.
     pub fn site(&self) -> &Site {
         &self.site

@@ -24,11 +24,12 @@ pub(super) async fn measure(certificates: usize) -> Result<Floor, Error> {
     let cluster = Cluster::new(suite.plane.client());
     let (secret, status) = specimen(&cluster).await?;
     suite.plane.kill(Process::Operator)?;
+    let operator = Cluster::new(suite.plane.client_of_operator().await?);
     let namespace = "floor";
     cluster.namespace(namespace).await?;
     let begun = SystemClock.monotonic();
     stream::iter(0..certificates)
-        .map(|number| one(&cluster, namespace, format!("c{number}"), &secret, &status))
+        .map(|number| one([&cluster, &operator], namespace, format!("c{number}"), &secret, &status))
         .buffer_unordered(AT_A_TIME)
         .try_collect::<()>()
         .await?;
@@ -56,19 +57,19 @@ async fn specimen(cluster: &Cluster) -> Result<(Value, Value), Error> {
 }
 
 async fn one(
-    cluster: &Cluster,
+    [people, operator]: [&Cluster; 2],
     namespace: &str,
     name: String,
     secret: &Value,
     status: &Value,
 ) -> Result<(), Error> {
     let place = path(namespace, "certificates");
-    let made = cluster.create(&place, &certificate(namespace, &name)).await?;
+    let made = people.create(&place, &certificate(namespace, &name)).await?;
     let mut secret = secret.clone();
     secret["metadata"]["name"] = json!(name);
     secret["metadata"]["namespace"] = json!(namespace);
     let secrets = format!("{}/{name}?{AS}", path(namespace, "secrets"));
-    cluster.ask(Method::PATCH, &secrets, Some((APPLY, &secret))).await?;
+    operator.ask(Method::PATCH, &secrets, Some((APPLY, &secret))).await?;
     let told = json!({
         "apiVersion": "keywright.dev/v1alpha1", "kind": "Certificate", "status": status,
         "metadata": { "name": name, "uid": made["metadata"]["uid"] },
@@ -86,8 +87,8 @@ async fn one(
     let statuses = format!("{GROUP}/namespaces/{namespace}/certificates/{name}/status?{AS}");
     let events = format!("/apis/events.k8s.io/v1/namespaces/{namespace}/events");
     let (told, event) = futures::join!(
-        cluster.ask(Method::PATCH, &statuses, Some((APPLY, &told))),
-        cluster.create(&events, &event)
+        operator.ask(Method::PATCH, &statuses, Some((APPLY, &told))),
+        operator.create(&events, &event)
     );
     told?;
     event.map(|_| ())
