@@ -192,11 +192,17 @@ async fn each<K: Send + 'static>(
     }
 }
 
-/// Drops what no decision looks at and what makes up most of an object in memory.
+/// Drops what no decision looks at and what makes up most of an object in memory: who owns which field, what others
+/// noted, and who asked for it, which stays in the API server for whoever asks.
 fn lighten<K: Resource>(object: &mut K) {
-    object.meta_mut().managed_fields = None;
-    if let Some(annotations) = &mut object.meta_mut().annotations {
-        annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
+    let meta = object.meta_mut();
+    meta.managed_fields = None;
+    if let Some(mut annotations) = meta.annotations.take() {
+        annotations.retain(|name, _| {
+            name.starts_with("keywright.dev/") && !name.starts_with("keywright.dev/requester-")
+        });
+        // An empty map keeps room for eleven.
+        meta.annotations = (!annotations.is_empty()).then_some(annotations);
     }
 }
 

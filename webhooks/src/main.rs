@@ -18,7 +18,8 @@ fn main() -> ExitCode {
         tracing::error!("a TLS provider was installed twice; this is a defect");
         return ExitCode::FAILURE;
     }
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+    // One thread answers hundreds of reviews a second; a second one would cost its memory at rest.
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             tracing::error!(%error, "no threads to run on");

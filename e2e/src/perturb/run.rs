@@ -116,6 +116,19 @@ fn faults_of(namespace: &str, played: Result<Faults, Error>) -> Faults {
     played.unwrap_or_else(|error| vec![format!("{namespace}: {error}")])
 }
 
+/// The faults of a case on a rig of its own, and what was written to it after it had settled without any.
+async fn at_rest(rig: &Rig, case: &str, namespace: &str, mut faults: Faults) -> Result<Faults, Error> {
+    if faults.is_empty() {
+        let log = rig.plane.site().audit_log();
+        let rest = Rest::from_now(case, namespace, &log)?;
+        tokio::time::sleep(REST).await;
+        faults.extend(
+            broken(&[rest], &log)?.into_iter().map(|(_, words)| format!("after it had settled: {words}")),
+        );
+    }
+    Ok(faults)
+}
+
 /// Copies what the processes and the API server wrote out of the folder that ends with this run.
 fn keep_logs(rig: &Rig, seed: u64) -> Result<PathBuf, Error> {
     let site = rig.plane.site();
@@ -190,8 +203,9 @@ impl Session {
             for jump in jumps {
                 let begun = SystemClock.monotonic();
                 let namespace = self.namespace();
-                let faults = clock::play(&rig, &clocks, &namespace, jump).await;
-                self.tell(jump.name(), begun.elapsed(), &faults_of(&namespace, faults));
+                let played = clock::play(&rig, &clocks, &namespace, jump).await;
+                let faults = at_rest(&rig, jump.name(), &namespace, faults_of(&namespace, played)).await?;
+                self.tell(jump.name(), begun.elapsed(), &faults);
             }
             self.keep_logs_of(&rig)?;
         }
@@ -200,8 +214,9 @@ impl Session {
             let mut rig = Rig::start().await?;
             let begun = SystemClock.monotonic();
             let namespace = self.namespace();
-            let faults = super::restore::play(&mut rig, &namespace).await;
-            self.tell(restore, begun.elapsed(), &faults_of(&namespace, faults));
+            let played = super::restore::play(&mut rig, &namespace).await;
+            let faults = at_rest(&rig, restore, &namespace, faults_of(&namespace, played)).await?;
+            self.tell(restore, begun.elapsed(), &faults);
             self.keep_logs_of(&rig)?;
         }
         Ok(())
