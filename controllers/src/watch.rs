@@ -18,6 +18,9 @@ use std::fmt::Debug;
 use std::future::Future;
 use std::sync::Arc;
 
+/// Objects of one page of a list.
+const PAGE: u32 = 100;
+
 /// Follows all kinds until the process ends; resolves never.
 pub async fn follow(client: Client, caches: Arc<Caches>, queues: Arc<Queues>, writers: Writers) {
     let Writers { scope, certificates, issuers, cluster_issuers } = writers;
@@ -53,7 +56,7 @@ async fn follow_certificates(
     queues: &Queues,
     mut writer: Writer<Certificate>,
 ) {
-    let events = watcher(api, watcher::Config::default()).modify(lighten);
+    let events = watcher(api, listing()).modify(lighten);
     each(events, "Certificate", |event| {
         match &event {
             Event::Apply(cert) | Event::InitApply(cert) => caches.claim(cert),
@@ -86,7 +89,7 @@ async fn follow_kind<K>(api: Api<K>, mut writer: Writer<K>, changed: impl Fn(&K)
 where
     K: Resource<DynamicType = ()> + Clone + Debug + serde::de::DeserializeOwned + Send + Sync + 'static,
 {
-    let events = watcher(api, watcher::Config::default()).modify(lighten);
+    let events = watcher(api, listing()).modify(lighten);
     let kind = K::kind(&());
     each(events, &kind, |event| {
         writer.apply_watcher_event(&event);
@@ -143,7 +146,7 @@ fn parent<I: AnyIssuer>(issuer: &I) -> Option<&IssuerRef> {
 
 /// Metadata of our own Secrets only: a cluster may hold any number of others.
 async fn follow_secrets(client: &Client, part: Part, caches: &Caches, queues: &Queues) {
-    let config = watcher::Config::default().labels(mark::CERTIFICATE_UID);
+    let config = listing().labels(mark::CERTIFICATE_UID);
     let seen = part.clone();
     let events = watcher(within::<PartialObjectMeta<Secret>>(client, part), config).modify(lighten);
     each(events, "Secret", |event| match &event {
@@ -190,6 +193,12 @@ async fn each<K: Send + 'static>(
             Err(error) => tracing::warn!(%error, kind, "the watch broke; it is taken up again"),
         }
     }
+}
+
+/// How a kind is listed: in pages of few objects, because a page is in memory as it came and as it was read, beside all
+/// that the caches hold already.
+fn listing() -> watcher::Config {
+    watcher::Config::default().page_size(PAGE)
 }
 
 /// Drops what no decision looks at and what makes up most of an object in memory: who owns which field, what others
