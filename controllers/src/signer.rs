@@ -82,6 +82,7 @@ fn read(status: &Status) -> SignerError {
         | Reason::StaleFencingToken
         | Reason::AuthorityExpired
         | Reason::Unavailable
+        | Reason::PolicyStale
         | Reason::Internal => SignerError::Unavailable(words),
         Reason::StaleStep => SignerError::StaleStep { newest: refusal.newest_step, words },
         Reason::UnknownAuthority => SignerError::KeyLost(words),
@@ -90,6 +91,9 @@ fn read(status: &Status) -> SignerError {
         | Reason::Forbidden
         | Reason::Constraint
         | Reason::ProofOfPossession
+        | Reason::ApprovalRequired
+        | Reason::ApprovalInvalid
+        | Reason::PolicyDenied
         | Reason::Lint => SignerError::Refused(words),
     }
 }

@@ -188,6 +188,7 @@ fn request(
         duration_seconds: order.life.as_secs().unsigned_abs(),
         usages: cert.usages.names().into_iter().map(str::to_owned).collect(),
         is_ca: cert.is_ca,
+        ..IssueRequest::default()
     })
 }
 
