@@ -2,11 +2,16 @@
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
+use keywright_approvals::EffectDigest;
+use keywright_controllers_core::approval::consent::{Filed, request_name};
 use keywright_controllers_core::certificate::decide::{Glance, Rival};
 use keywright_controllers_core::certificate::mark;
 use keywright_controllers_core::issuer::standing::{read, standing};
 use keywright_controllers_core::issuer::{Authority, Standing};
-use keywright_crds::{AnyIssuer, Certificate, ClusterIssuer, Issuer, IssuerKind, IssuerRef};
+use keywright_crds::{
+    AnyIssuer, ApprovalClass, ApprovalDecision, ApprovalRequest, Certificate, ClusterIssuer, Issuer,
+    IssuerKind, IssuerRef, TargetRef,
+};
 use kube::ResourceExt;
 use kube::api::PartialObjectMeta;
 use kube::runtime::reflector::{ObjectRef, Store, store::Writer};
@@ -25,9 +30,17 @@ pub struct Caches {
     pub issuers: Store<Issuer>,
     /// Cluster issuers.
     pub cluster_issuers: Store<ClusterIssuer>,
+    /// Classes of approval.
+    pub classes: Store<ApprovalClass>,
+    /// Requests for approval.
+    pub requests: Store<ApprovalRequest>,
+    /// Votes.
+    pub votes: Store<ApprovalDecision>,
     /// Mostly one for each place, so a list is smallest.
     claims: Mutex<HashMap<Place, Vec<String>>>,
     glances: Mutex<HashMap<Place, Glance>>,
+    /// Requests by UID of their target, and votes by UID of their request.
+    about: Mutex<HashMap<String, Vec<Place>>>,
     authorities: Mutex<HashMap<String, (String, Read)>>,
 }
 
@@ -39,6 +52,12 @@ pub struct Writers {
     pub issuers: Writer<Issuer>,
     /// Cluster issuers.
     pub cluster_issuers: Writer<ClusterIssuer>,
+    /// Classes of approval.
+    pub classes: Writer<ApprovalClass>,
+    /// Requests for approval.
+    pub requests: Writer<ApprovalRequest>,
+    /// Votes.
+    pub votes: Writer<ApprovalDecision>,
 }
 
 /// Empty caches and their writing ends.
@@ -47,13 +66,20 @@ pub fn caches() -> (Caches, Writers) {
         certificates: Writer::default(),
         issuers: Writer::default(),
         cluster_issuers: Writer::default(),
+        classes: Writer::default(),
+        requests: Writer::default(),
+        votes: Writer::default(),
     };
     let caches = Caches {
         certificates: writers.certificates.as_reader(),
         issuers: writers.issuers.as_reader(),
         cluster_issuers: writers.cluster_issuers.as_reader(),
+        classes: writers.classes.as_reader(),
+        requests: writers.requests.as_reader(),
+        votes: writers.votes.as_reader(),
         claims: Mutex::default(),
         glances: Mutex::default(),
+        about: Mutex::default(),
         authorities: Mutex::default(),
     };
     (caches, writers)
@@ -117,6 +143,57 @@ impl Caches {
     pub fn claimants(&self, namespace: &str, secret: &str) -> Vec<String> {
         let claims = lock(&self.claims);
         claims.get(&(namespace.to_owned(), secret.to_owned())).into_iter().flatten().cloned().collect()
+    }
+
+    /// The requests that were filed for this effect of this object, and the votes for each.
+    pub fn filed(&self, target: &TargetRef, effect: &EffectDigest, again: Option<&str>) -> Vec<Filed> {
+        let digest = effect.to_string();
+        self.about(&target.uid)
+            .iter()
+            .filter_map(|(namespace, name)| self.requests.get(&ObjectRef::new(name).within(namespace)))
+            .filter(|request| request.spec.target_ref == *target && request.spec.effect_digest == digest)
+            // One that somebody else filed is theirs to withdraw, and decides nothing here.
+            .filter(|request| {
+                request.name_any() == request_name(target, effect, &request.spec.approval_class, again)
+            })
+            .map(|request| Filed { votes: self.votes_for(&request.uid().unwrap_or_default()), request })
+            .collect()
+    }
+
+    /// Namespace and name of what was noted about the object with this UID.
+    pub(crate) fn about(&self, uid: &str) -> Vec<Place> {
+        lock(&self.about).get(uid).cloned().unwrap_or_default()
+    }
+
+    /// The votes for a request.
+    pub fn votes_for(&self, request_uid: &str) -> Vec<Arc<ApprovalDecision>> {
+        self.about(request_uid)
+            .iter()
+            .filter_map(|(namespace, name)| self.votes.get(&ObjectRef::new(name).within(namespace)))
+            .filter(|vote| vote.spec.request_ref.uid == request_uid)
+            .collect()
+    }
+
+    /// A request or a vote came, about the object with this UID.
+    pub(crate) fn note<K: kube::Resource>(&self, uid: &str, object: &K) {
+        let place = (object.namespace().unwrap_or_default(), object.name_any());
+        let mut about = lock(&self.about);
+        let places = about.entry(uid.to_owned()).or_default();
+        if !places.contains(&place) {
+            places.push(place);
+        }
+    }
+
+    /// A request or a vote is gone.
+    pub(crate) fn drop_note<K: kube::Resource>(&self, uid: &str, object: &K) {
+        let place = (object.namespace().unwrap_or_default(), object.name_any());
+        let mut about = lock(&self.about);
+        if let Some(places) = about.get_mut(uid) {
+            places.retain(|known| *known != place);
+            if places.is_empty() {
+                about.remove(uid);
+            }
+        }
     }
 
     /// A Certificate came or changed: it claims its Secret. Claims on other Secrets that it made before stay; `rivals`

@@ -5,7 +5,10 @@ use crate::context::Queues;
 use futures::{Stream, StreamExt, join, pin_mut};
 use k8s_openapi::api::core::v1::Secret;
 use keywright_controllers_core::certificate::mark;
-use keywright_crds::{AnyIssuer, Certificate, ClusterIssuer, Issuer, IssuerKind, IssuerRef};
+use keywright_crds::{
+    AnyIssuer, ApprovalClass, ApprovalDecision, ApprovalRequest, Certificate, ClusterIssuer, Issuer,
+    IssuerKind, IssuerRef,
+};
 use kube::api::{Api, PartialObjectMeta};
 use kube::runtime::WatchStreamExt;
 use kube::runtime::reflector::{ObjectRef, store::Writer};
@@ -17,13 +20,16 @@ use std::sync::Arc;
 
 /// Follows all kinds until the process ends; resolves never.
 pub async fn follow(client: Client, caches: Arc<Caches>, queues: Arc<Queues>, writers: Writers) {
-    let Writers { certificates, issuers, cluster_issuers } = writers;
+    let Writers { certificates, issuers, cluster_issuers, classes, requests, votes } = writers;
     join!(
         follow_certificates(&client, &caches, &queues, certificates),
         follow_kind(&client, issuers, |issuer: &Issuer| issuer_changed(issuer, &caches, &queues)),
         follow_kind(&client, cluster_issuers, |issuer: &ClusterIssuer| issuer_changed(
             issuer, &caches, &queues
         )),
+        follow_kind(&client, classes, |class: &ApprovalClass| class_changed(class, &caches, &queues)),
+        follow_requests(&client, &caches, &queues, requests),
+        follow_votes(&client, &caches, &queues, votes),
         follow_secrets(&client, &caches, &queues),
     );
 }
@@ -43,9 +49,15 @@ async fn follow_certificates(
         }
         writer.apply_watcher_event(&event);
         match &event {
-            Event::Apply(cert) => queues.certificates.push(ObjectRef::from_obj(cert)),
+            Event::Apply(cert) => {
+                queues.certificates.push(ObjectRef::from_obj(cert));
+                requests_about(cert, caches, queues);
+            }
             // Whoever stood behind it for the same Secret may go on.
-            Event::Delete(cert) => claimants_of(cert, caches, queues),
+            Event::Delete(cert) => {
+                claimants_of(cert, caches, queues);
+                requests_about(cert, caches, queues);
+            }
             // Objects of a list are in the store only when it is complete.
             Event::InitDone => {
                 everything(&writer, |cert| queues.certificates.push(ObjectRef::from_obj(cert)));
@@ -54,6 +66,15 @@ async fn follow_certificates(
         }
     })
     .await;
+}
+
+/// What it wants may be another effect, or be done.
+fn requests_about(cert: &Certificate, caches: &Caches, queues: &Queues) {
+    if cert.status.as_ref().is_some_and(|status| status.approval.is_some()) {
+        for (namespace, name) in caches.about(&cert.uid().unwrap_or_default()) {
+            queues.requests.push(ObjectRef::new(&name).within(&namespace));
+        }
+    }
 }
 
 fn claimants_of(cert: &Certificate, caches: &Caches, queues: &Queues) {
@@ -122,6 +143,80 @@ fn parent<I: AnyIssuer>(issuer: &I) -> Option<&IssuerRef> {
     issuer.issuer_spec().authority.as_ref()?.issuer_ref.as_ref()
 }
 
+/// What waits under a class, and whoever may have become too few.
+fn class_changed(class: &ApprovalClass, caches: &Caches, queues: &Queues) {
+    let name = class.name_any();
+    for request in caches.requests.state().iter().filter(|request| request.spec.approval_class == name) {
+        queues.requests.push(ObjectRef::from_obj(request.as_ref()));
+    }
+}
+
+async fn follow_requests(
+    client: &Client,
+    caches: &Caches,
+    queues: &Queues,
+    mut writer: Writer<ApprovalRequest>,
+) {
+    let events =
+        watcher(Api::<ApprovalRequest>::all(client.clone()), watcher::Config::default()).modify(lighten);
+    each(events, "ApprovalRequest", |event| {
+        match &event {
+            Event::Apply(request) | Event::InitApply(request) => {
+                caches.note(&request.spec.target_ref.uid, request);
+            }
+            Event::Delete(request) => caches.drop_note(&request.spec.target_ref.uid, request),
+            Event::Init | Event::InitDone => {}
+        }
+        writer.apply_watcher_event(&event);
+        let changed = |request: &ApprovalRequest| {
+            queues.requests.push(ObjectRef::from_obj(request));
+            target_waits(request, queues);
+        };
+        match &event {
+            Event::Apply(request) | Event::Delete(request) => changed(request),
+            Event::InitDone => everything(&writer, changed),
+            Event::Init | Event::InitApply(_) => {}
+        }
+    })
+    .await;
+}
+
+/// The object that a request is about may go on, or has to say what it waits for.
+fn target_waits(request: &ApprovalRequest, queues: &Queues) {
+    let target = &request.spec.target_ref;
+    if target.kind == "Certificate" {
+        queues.certificates.push(ObjectRef::new(&target.name).within(&target.namespace));
+    }
+}
+
+async fn follow_votes(
+    client: &Client,
+    caches: &Caches,
+    queues: &Queues,
+    mut writer: Writer<ApprovalDecision>,
+) {
+    let events =
+        watcher(Api::<ApprovalDecision>::all(client.clone()), watcher::Config::default()).modify(lighten);
+    each(events, "ApprovalDecision", |event| {
+        match &event {
+            Event::Apply(vote) | Event::InitApply(vote) => caches.note(&vote.spec.request_ref.uid, vote),
+            Event::Delete(vote) => caches.drop_note(&vote.spec.request_ref.uid, vote),
+            Event::Init | Event::InitDone => {}
+        }
+        writer.apply_watcher_event(&event);
+        let changed = |vote: &ApprovalDecision| {
+            let namespace = vote.namespace().unwrap_or_default();
+            queues.requests.push(ObjectRef::new(&vote.spec.request_ref.name).within(&namespace));
+        };
+        match &event {
+            Event::Apply(vote) | Event::Delete(vote) => changed(vote),
+            Event::InitDone => everything(&writer, changed),
+            Event::Init | Event::InitApply(_) => {}
+        }
+    })
+    .await;
+}
+
 /// Metadata of our own Secrets only: a cluster may hold any number of others.
 async fn follow_secrets(client: &Client, caches: &Caches, queues: &Queues) {
     let config = watcher::Config::default().labels(mark::CERTIFICATE_UID);
@@ -180,10 +275,13 @@ fn lighten<K: Resource>(object: &mut K) {
 
 /// Resolves when the first full list of every kind has arrived.
 pub async fn filled(caches: &Caches) -> bool {
-    let all: [std::pin::Pin<Box<dyn Future<Output = bool> + Send + '_>>; 3] = [
+    let all: [std::pin::Pin<Box<dyn Future<Output = bool> + Send + '_>>; 6] = [
         Box::pin(async { caches.certificates.wait_until_ready().await.is_ok() }),
         Box::pin(async { caches.issuers.wait_until_ready().await.is_ok() }),
         Box::pin(async { caches.cluster_issuers.wait_until_ready().await.is_ok() }),
+        Box::pin(async { caches.classes.wait_until_ready().await.is_ok() }),
+        Box::pin(async { caches.requests.wait_until_ready().await.is_ok() }),
+        Box::pin(async { caches.votes.wait_until_ready().await.is_ok() }),
     ];
     futures::future::join_all(all).await.into_iter().all(|ready| ready)
 }

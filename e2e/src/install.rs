@@ -18,7 +18,8 @@ use std::time::Duration;
 pub(crate) const NAMESPACE: &str = "keywright-system";
 /// ServiceAccount of the operator.
 pub(crate) const OPERATOR: &str = "keywright-operator";
-const SIGNER: &str = "keywright-signer";
+/// ServiceAccount of the signer.
+pub(crate) const SIGNER: &str = "keywright-signer";
 const BOOTSTRAP: &str = "keywright-bootstrap";
 /// The ServiceAccounts of the chart.
 pub(crate) const ACCOUNTS: [&str; 3] = [OPERATOR, SIGNER, BOOTSTRAP];
