@@ -316,7 +316,12 @@ async fn rates(options: &Options) -> serde_json::Value {
                 }));
             }
         }
-        println!("{name:11} resident {:.1} MiB after it", world.resident());
+        let busy = world.resident();
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        println!(
+            "{name:11} resident {busy:.1} MiB at the end of it, {:.1} MiB two seconds later",
+            world.resident()
+        );
         world.stop("-TERM");
     }
     serde_json::json!({"cores": cores, "batch": BATCH, "primitives": costs, "rows": rows})

@@ -7,12 +7,14 @@
 //!     library   all that aws-lc allocates
 //!     scope     all that Rust code allocates while it works on keys, and its stack
 //!     bytes     GuardedBytes: what we keep ourselves
+//!   heap      the system's allocator, for all that is no secret
 //! ```
 //! The one crate of the workspace that contains unsafe code. Linked by the signer only. Never decides what a key is or
 //! who may use it. What it protects against, and what not, is measured in `docs/signer-hardening.md`.
 
 mod arena;
 mod bytes;
+mod heap;
 mod library;
 mod mapping;
 mod plan;
@@ -20,6 +22,7 @@ mod scope;
 
 pub use arena::Usage;
 pub use bytes::{Full, GuardedBytes};
+pub use heap::give_back_free_memory;
 pub use mapping::{NoGuardedMemory, Protection};
 pub use scope::{GuardedHeap, STACK, on_keys, wiping_stack};
 
@@ -27,6 +30,7 @@ pub use scope::{GuardedHeap, STACK, on_keys, wiping_stack};
 ///
 /// Errors: no guarded memory can be had, or the library was in use already; the process must not go on then.
 pub fn install() -> Result<Usage, NoGuardedMemory> {
+    heap::limit_pools();
     let arena = arena::Arena::get_or_make(None)?;
     library::lead_into_arena()?;
     Ok(arena.usage())

@@ -10,6 +10,7 @@ use crate::refusal::Refusal;
 use crate::seal::Kek;
 use crate::store::Store;
 use keywright_ambient::{Clock, Entropy};
+use keywright_secmem::give_back_free_memory;
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
@@ -53,6 +54,8 @@ pub(super) struct Writer {
     busy: HashMap<Uid, VecDeque<Job>>,
     /// Jobs whose object became free.
     free: VecDeque<Job>,
+    /// Whether there was a turn since memory was last given back.
+    worked: bool,
     stopping: bool,
 }
 
@@ -79,6 +82,7 @@ impl Writer {
             next_ticket: 0,
             busy: HashMap::new(),
             free: VecDeque::new(),
+            worked: true,
             stopping: false,
         };
         writer.show();
@@ -96,12 +100,16 @@ impl Writer {
                     Ok(job) => jobs.push(job),
                     Err(RecvTimeoutError::Timeout) => {
                         self.rest();
+                        if std::mem::take(&mut self.worked) {
+                            give_back_free_memory();
+                        }
                         continue;
                     }
                     Err(RecvTimeoutError::Disconnected) => break,
                 }
             }
             jobs.extend(queue.try_iter().take(MOST));
+            self.worked = true;
             self.reopen_if_failed();
             self.take_turn(jobs);
             self.show();
