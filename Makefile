@@ -12,9 +12,9 @@ setup: ## install what is missing, or say how
 	@hack/setup.sh
 
 build: setup ## the release binaries
-	@cargo build --release --locked -p keywright-operator -p keywright-signer -p kubectl-keywright -p keywright-e2e
+	@cargo build --release --locked -p keywright-operator -p keywright-signer -p keywright-webhooks -p kubectl-keywright -p keywright-e2e
 
-demo: build ## from nothing to a certificate: control plane, signer, operator, the quickstart; leaves them running
+demo: build ## from nothing to a certificate: control plane, signer, webhook, operator, the quickstart; leaves them running
 	@$(dev) demo
 
 up: build ## the same without the quickstart; starts whatever does not run

@@ -11,7 +11,7 @@ pub struct Assets {
     pub checkout: PathBuf,
     /// etcd, kube-apiserver, kube-controller-manager, kubectl.
     pub kubernetes: PathBuf,
-    /// keywright-operator, keywright-signer, kubectl-keywright.
+    /// keywright-operator, keywright-signer, keywright-webhook, kubectl-keywright.
     pub product: PathBuf,
 }
 
@@ -45,7 +45,7 @@ impl Assets {
         if path.is_file() {
             return Ok(path);
         }
-        let fix = format!("cargo build --release --locked -p {name}, or name its folder in KEYWRIGHT_BIN");
+        let fix = format!("cargo build --release --locked --bin {name}, or name its folder in KEYWRIGHT_BIN");
         Err(Error::NoBinary { path, fix })
     }
 }

@@ -20,9 +20,11 @@ pub(crate) const NAMESPACE: &str = "keywright-system";
 pub(crate) const OPERATOR: &str = "keywright-operator";
 /// ServiceAccount of the signer.
 pub(crate) const SIGNER: &str = "keywright-signer";
+/// ServiceAccount of the webhook.
+pub(crate) const WEBHOOK: &str = "keywright-webhook";
 const BOOTSTRAP: &str = "keywright-bootstrap";
 /// The ServiceAccounts of the chart.
-pub(crate) const ACCOUNTS: [&str; 3] = [OPERATOR, SIGNER, BOOTSTRAP];
+pub(crate) const ACCOUNTS: [&str; 4] = [OPERATOR, WEBHOOK, SIGNER, BOOTSTRAP];
 /// Mount of the Secret with the operator's mutual TLS identity.
 pub(crate) const OPERATOR_TLS: &str = "operator-tls";
 /// Mount of the Secret with the signer's.
@@ -33,8 +35,8 @@ const TOKEN_SECONDS: i64 = 8760 * 3600;
 /// The chart's manifests that Helm would take as they are, in the order of their names.
 fn manifest_files(site: &Site) -> Result<Vec<PathBuf>, Error> {
     let mut files = Vec::new();
-    for folder in ["charts/keywright/files/crds", "charts/keywright/files/rbac"] {
-        let folder = site.assets.checkout.join(folder);
+    for part in ["crds", "rbac", "webhooks"] {
+        let folder = site.assets.checkout.join("charts/keywright/files").join(part);
         let entries = fs::read_dir(&folder).map_err(Error::file("read", &folder))?;
         for entry in entries {
             let path = entry.map_err(Error::file("read", &folder))?.path();
@@ -51,10 +53,32 @@ fn manifest_text(site: &Site) -> Result<String, Error> {
     let mut text = String::new();
     for path in manifest_files(site)? {
         text.push_str("---\n");
-        text.push_str(&fs::read_to_string(&path).map_err(Error::file("read", &path))?);
+        let file = fs::read_to_string(&path).map_err(Error::file("read", &path))?;
+        text.push_str(&reached_at(site, &file));
         text.push('\n');
     }
     Ok(text)
+}
+
+/// A manifest as this site needs it: a webhook is reached at its port, where the chart names a Service.
+fn reached_at(site: &Site, manifest: &str) -> String {
+    let mut lines = manifest.lines().peekable();
+    let mut text = String::new();
+    while let Some(line) = lines.next() {
+        let Some(indent) = line.strip_suffix("service:").filter(|rest| rest.trim().is_empty()) else {
+            text.extend([line, "\n"]);
+            continue;
+        };
+        let mut path = "";
+        while let Some(field) =
+            lines.next_if(|next| next.starts_with(indent) && next[indent.len()..].starts_with(' '))
+        {
+            path = field.trim().strip_prefix("path: ").unwrap_or(path);
+        }
+        let port = site.ports.webhook.to_string();
+        text.extend([indent, "url: https://127.0.0.1:", &port, path, "\n"]);
+    }
+    text
 }
 
 /// Whether the manifests that were last applied are the chart's of now.

@@ -8,6 +8,7 @@
 //!             Detached  outlives the command, known by its pid file               detached
 //! raise     Site + Launcher -> running, in order, only what is not running yet    raise, install
 //! ControlPlane, Suite        what a test holds                                    suite
+//! Replicas  several webhooks behind one address                                   replicas
 //! dev                        `keywright-dev up | demo | down`, behind the Makefile
 //! perturb, bench             break it on purpose; measure it
 //! ```
@@ -29,6 +30,7 @@ pub mod ports;
 mod process;
 mod programs;
 mod raise;
+pub mod replicas;
 pub mod site;
 mod suite;
 mod wait;

@@ -26,18 +26,24 @@ pub struct Ports {
     pub signer: u16,
     /// The signer's health, HTTP.
     pub signer_health: u16,
+    /// The webhook's reviews, HTTPS.
+    pub webhook: u16,
+    /// The webhook's health, HTTP.
+    pub webhook_health: u16,
     /// The operator's health and metrics, HTTP.
     pub operator_health: u16,
 }
 
 impl Ports {
-    fn all(self) -> [u16; 6] {
+    fn all(self) -> [u16; 8] {
         [
             self.etcd,
             self.etcd_peer,
             self.kube_apiserver,
             self.signer,
             self.signer_health,
+            self.webhook,
+            self.webhook_health,
             self.operator_health,
         ]
     }
@@ -52,7 +58,7 @@ impl Ports {
 #[derive(Debug)]
 pub struct Reservation(#[expect(dead_code, reason = "its locks are what counts")] Vec<File>);
 
-/// Picks six free ports. Errors: `NoPort` when thousands in a row are taken, `File` when the lock folder cannot be used.
+/// Picks eight free ports. Errors: `NoPort` when thousands in a row are taken, `File` when the lock folder cannot be used.
 pub fn reserve() -> Result<(Ports, Reservation), Error> {
     let mut locks = Vec::new();
     let mut candidates = candidates()?;
@@ -73,6 +79,8 @@ pub fn reserve() -> Result<(Ports, Reservation), Error> {
         kube_apiserver: next()?,
         signer: next()?,
         signer_health: next()?,
+        webhook: next()?,
+        webhook_health: next()?,
         operator_health: next()?,
     };
     Ok((ports, Reservation(locks)))
@@ -113,7 +121,7 @@ mod tests {
         let (one, _kept) = reserve().unwrap();
         let (other, _kept_too) = reserve().unwrap();
         let distinct: BTreeSet<u16> = one.all().into_iter().chain(other.all()).collect();
-        assert_eq!(distinct.len(), 12);
+        assert_eq!(distinct.len(), 16);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The five processes and their command lines.
+//! The six processes and their command lines.
 //!
 //! Flags of etcd and kube-apiserver are for one node on a loopback interface; those of the product are the ones its
 //! chart uses, with files where the chart has volumes.
@@ -22,14 +22,22 @@ pub enum Process {
     KubeControllerManager,
     /// Holds the keys.
     Signer,
-    /// The controllers and webhooks.
+    /// Admission of the product's own kinds.
+    Webhook,
+    /// The controllers.
     Operator,
 }
 
 impl Process {
     /// All of them, in the order of starting.
-    pub const ALL: [Self; 5] =
-        [Self::Etcd, Self::KubeApiserver, Self::KubeControllerManager, Self::Signer, Self::Operator];
+    pub const ALL: [Self; 6] = [
+        Self::Etcd,
+        Self::KubeApiserver,
+        Self::KubeControllerManager,
+        Self::Signer,
+        Self::Webhook,
+        Self::Operator,
+    ];
 
     /// Its name: of its binary, its log and its pid file.
     pub fn name(self) -> &'static str {
@@ -38,6 +46,7 @@ impl Process {
             Self::KubeApiserver => "kube-apiserver",
             Self::KubeControllerManager => "kube-controller-manager",
             Self::Signer => "keywright-signer",
+            Self::Webhook => "keywright-webhook",
             Self::Operator => "keywright-operator",
         }
     }
@@ -78,6 +87,10 @@ pub(crate) fn program(site: &Site, keys: &Keys, process: Process) -> Result<Prog
         }
         Process::Signer => {
             Program::new(site.assets.product_binary(process.name())?, signer(site), Vec::new())
+        }
+        Process::Webhook => {
+            let env = install::environment(site, install::WEBHOOK);
+            Program::new(site.assets.product_binary(process.name())?, webhook(site), env)
         }
         Process::Operator => {
             let env = install::environment(site, install::OPERATOR);
@@ -156,6 +169,15 @@ fn signer(site: &Site) -> Vec<String> {
         format!("--listen=127.0.0.1:{}", site.ports.signer),
         format!("--health-listen=127.0.0.1:{}", site.ports.signer_health),
         format!("--kubeconfig={}", site.kubeconfig_of(install::SIGNER).display()),
+    ]
+}
+
+fn webhook(site: &Site) -> Vec<String> {
+    vec![
+        format!("--namespace={}", install::NAMESPACE),
+        "--serving-name=127.0.0.1".into(),
+        format!("--listen=127.0.0.1:{}", site.ports.webhook),
+        format!("--health-listen=127.0.0.1:{}", site.ports.webhook_health),
     ]
 }
 

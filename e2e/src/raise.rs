@@ -53,6 +53,9 @@ pub(crate) async fn control_plane(
     Ok((client, !raising.started.is_empty()))
 }
 
+/// The product's own processes, in the order of starting.
+const OURS: [Process; 3] = [Process::Signer, Process::Webhook, Process::Operator];
+
 /// The product on a control plane that is ready: resources and rights installed, the mutual trust of operator and
 /// signer made, both running and ready.
 pub(crate) async fn product(
@@ -76,16 +79,16 @@ pub(crate) async fn product(
         install::trust(site, client).await?;
     }
     let mut raising = Raising { site, keys: &keys, with, tell, started: Vec::new() };
-    for process in [Process::Signer, Process::Operator] {
+    for process in OURS {
         raising.ensure(process)?;
     }
-    for process in [Process::Signer, Process::Operator] {
+    for process in OURS {
         raising.serving(process).await?;
     }
     Ok(())
 }
 
-/// Until a signer or an operator that was started a moment ago answers that it is ready.
+/// Until a signer, a webhook or an operator that was started a moment ago answers that it is ready.
 pub(crate) async fn serving(site: &Site, with: &mut impl Launcher, process: Process) -> Result<(), Error> {
     let keys = Keys::in_folder(&site.keys())?;
     Raising { site, keys: &keys, with, tell: &|_| (), started: vec![process] }.serving(process).await
@@ -130,10 +133,11 @@ impl<L: Launcher> Raising<'_, L> {
         Ok(())
     }
 
-    /// Until the signer or the operator answers that it is ready; the others have no such page.
+    /// Until the signer, the webhook or the operator answers that it is ready; the others have no such page.
     async fn serving(&mut self, process: Process) -> Result<(), Error> {
         let port = match process {
             Process::Signer => self.site.ports.signer_health,
+            Process::Webhook => self.site.ports.webhook_health,
             Process::Operator => self.site.ports.operator_health,
             Process::Etcd | Process::KubeApiserver | Process::KubeControllerManager => return Ok(()),
         };
@@ -148,9 +152,11 @@ impl<L: Launcher> Raising<'_, L> {
         // Without its store the API server is of no use, and ends later than it.
         let needed = match process {
             Process::KubeApiserver => [Process::Etcd, process],
-            Process::Etcd | Process::KubeControllerManager | Process::Signer | Process::Operator => {
-                [process; 2]
-            }
+            Process::Etcd
+            | Process::KubeControllerManager
+            | Process::Signer
+            | Process::Webhook
+            | Process::Operator => [process; 2],
         };
         wait_for(&format!("{} is ready", process.name()), LIMIT, async || {
             for process in needed {
@@ -180,7 +186,7 @@ async fn client(site: &Site) -> Result<Client, Error> {
 }
 
 /// `GET /readyz` over plain HTTP on loopback; any failure is "no".
-async fn says_ready(port: u16) -> bool {
+pub(crate) async fn says_ready(port: u16) -> bool {
     let ask = async {
         let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await?;
         stream.write_all(b"GET /readyz HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n").await?;

@@ -96,6 +96,11 @@ impl ControlPlane {
         raise::ensure(&self.site, &keys, &mut self.processes, process, &|_| ()).map(|_| ())
     }
 
+    /// Waits until the signer, webhook or operator answers that it is ready.
+    pub async fn ready(&mut self, process: Process) -> Result<(), Error> {
+        raise::serving(&self.site, &mut self.processes, process).await
+    }
+
     /// Starts whatever does not run and waits until the control plane is ready.
     pub async fn recover(&mut self) -> Result<(), Error> {
         raise::control_plane(&self.site, &mut self.processes, &|_| ()).await.map(|_| ())
@@ -138,8 +143,8 @@ impl Suite {
         self.ready(process).await
     }
 
-    /// Waits until the signer or operator answers that it is ready.
+    /// Waits until the signer, webhook or operator answers that it is ready.
     pub async fn ready(&mut self, process: Process) -> Result<(), Error> {
-        raise::serving(&self.plane.site, &mut self.plane.processes, process).await
+        self.plane.ready(process).await
     }
 }

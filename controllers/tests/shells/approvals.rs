@@ -107,8 +107,10 @@ async fn when_all_agreed_it_is_issued_with_the_key_they_saw_and_the_kept_one_is_
     assert!(kept(&rig).is_none(), "the kept key is wiped");
     assert_eq!(rig.issued("web"), 1);
     let digest = rig.leaf("web-tls").unwrap().public_key().spki_sha256();
-    let hex = digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    assert!(request.spec.effect.contains(&hex), "the certified key is the one that stands in the effect");
+    assert!(
+        request.spec.effect.contains(&hex::encode(digest)),
+        "the certified key is the one that stands in the effect"
+    );
     let used = rig.cert("web").status.unwrap().approval.unwrap();
     assert_eq!((used.request, used.log_index), (request.name_any(), Some(7)));
     assert!(matches!(phase(&rig, &request.name_any()), Some(ApprovalPhase::Consumed | ApprovalPhase::Ended)));

@@ -73,12 +73,15 @@ fn ports(root: &Path, processes: &Detached) -> Result<(Ports, Option<Reservation
     let path = root.join("ports.json");
     if path.exists() {
         let text = fs::read(&path).map_err(Error::file("read", &path))?;
-        let garbled =
-            |error: serde_json::Error| Error::Garbled { path: path.clone(), problem: error.to_string() };
-        let ports: Ports = serde_json::from_slice(&text).map_err(garbled)?;
         let any_runs = Process::ALL.into_iter().any(|process| processes.running(process).is_some());
-        if any_runs || ports.are_free() {
-            return Ok((ports, None));
+        match serde_json::from_slice::<Ports>(&text) {
+            Ok(ports) if any_runs || ports.are_free() => return Ok((ports, None)),
+            // Of an earlier version, which had fewer processes.
+            Err(error) if any_runs => {
+                let problem = format!("{error}; run make down first");
+                return Err(Error::Garbled { path, problem });
+            }
+            Ok(_) | Err(_) => {}
         }
     }
     let (ports, reservation) = reserve()?;

@@ -63,6 +63,8 @@ impl Rig {
         plane.start_again(Process::KubeControllerManager)?;
         install::kubeconfigs(&site, &keys, &client).await?;
         install::trust(&site, &client).await?;
+        plane.start_again(Process::Webhook)?;
+        plane.ready(Process::Webhook).await?;
         let signer_pid = Arc::new(AtomicI32::new(0));
         let logs = site.logs();
         let mut signer = program(&site, &keys, Process::Signer)?;

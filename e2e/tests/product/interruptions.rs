@@ -92,7 +92,7 @@ async fn all_killed_at_once_comes_back_with_everything_it_had() {
         suite.plane.kill(process).unwrap();
     }
     suite.plane.recover().await.unwrap();
-    for process in [Process::Signer, Process::Operator] {
+    for process in [Process::Signer, Process::Webhook, Process::Operator] {
         suite.plane.start_again(process).unwrap();
         suite.ready(process).await.unwrap();
     }

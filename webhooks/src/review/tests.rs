@@ -1,0 +1,325 @@
+//! Tables over the whole review.
+
+use super::*;
+use crate::attempt::tests::{object, request};
+use keywright_approvals::{EffectDigest, Identity, vote_name};
+use serde_json::{Value, json};
+
+const OPERATOR: &str = "system:serviceaccount:keywright-system:keywright-operator";
+const OWN: &str = "system:serviceaccount:keywright-system:keywright-webhook";
+
+fn world(facts: Facts) -> World {
+    World {
+        operator: OPERATOR.to_owned(),
+        own: OWN.to_owned(),
+        namespace: "keywright-system".to_owned(),
+        bundle: "f00d".to_owned(),
+        facts,
+    }
+}
+
+/// The rule that refuses, or "allowed".
+fn verdict(kind: &str, operation: &str, more: &Value, facts: Facts) -> &'static str {
+    let request = request(kind, operation, more);
+    let attempt = Attempt::parse(&request).unwrap();
+    match review(&attempt, &world(facts)) {
+        Review::Allowed { .. } => "allowed",
+        Review::Denied(denial) => {
+            assert!(!denial.problem.is_empty() && !denial.fix.is_empty(), "{denial:?}");
+            denial.rule.name()
+        }
+    }
+}
+
+/// Annotations with the stamp of ann, the author of these requests.
+fn stamps() -> Value {
+    json!({
+        stamp::USERNAME: "ann", stamp::UID: "u-ann", stamp::GROUPS: "dev\nsystem:authenticated",
+        stamp::EXTRA: r#"{"scopes":["a","b"]}"#,
+    })
+}
+
+fn user(name: &str) -> Value {
+    json!({ "username": name, "groups": ["security"] })
+}
+
+fn certificate(annotations: &Value, secret: &str) -> Value {
+    let metadata = json!({ "name": "thing", "namespace": "shop", "annotations": annotations });
+    object("Certificate", &json!({ "metadata": metadata, "spec": { "secretName": secret } }))
+}
+
+fn claimants(names: &[&str]) -> Facts {
+    Facts::Claimants(names.iter().map(|name| (*name).to_owned()).collect())
+}
+
+#[test]
+fn a_new_object_carries_its_authors_stamp_or_is_refused() {
+    let made = |annotations: Value| {
+        verdict("Certificate", "CREATE", &json!({ "object": certificate(&annotations, "s") }), claimants(&[]))
+    };
+    assert_eq!(made(stamps()), "allowed");
+    assert_eq!(made(json!({})), "identity-missing");
+    for (part, forged) in [
+        (stamp::USERNAME, "root"),
+        (stamp::UID, "u-root"),
+        (stamp::GROUPS, "dev\nsystem:masters"),
+        (stamp::EXTRA, "{}"),
+        (stamp::EXTRA, "no JSON"),
+    ] {
+        let mut annotations = stamps();
+        annotations[part] = json!(forged);
+        assert_eq!(made(annotations), "identity-forged", "{part}");
+    }
+    let mut without_groups = stamps();
+    without_groups.as_object_mut().unwrap().remove(stamp::GROUPS);
+    assert_eq!(made(without_groups), "identity-forged");
+}
+
+#[test]
+fn a_stamp_never_changes_and_is_never_added() {
+    let edit = |old: &Value, new: &Value| {
+        let more = json!({ "object": certificate(new, "s"), "oldObject": certificate(old, "s") });
+        verdict("Certificate", "UPDATE", &more, Facts::Nothing)
+    };
+    assert_eq!(edit(&stamps(), &stamps()), "allowed");
+    assert_eq!(edit(&json!({}), &json!({ "other": "annotation" })), "allowed");
+    assert_eq!(edit(&stamps(), &json!({})), "identity-frozen");
+    assert_eq!(edit(&json!({}), &stamps()), "identity-frozen");
+}
+
+#[test]
+fn the_operator_alone_writes_status_of_every_kind() {
+    for kind in Kind::ALL {
+        let thing = object(kind.name(), &json!({}));
+        let write = |who: &str| {
+            let more = json!({ "object": thing, "oldObject": thing, "subResource": "status", "userInfo": user(who) });
+            verdict(kind.name(), "UPDATE", &more, Facts::Nothing)
+        };
+        assert_eq!(write(OPERATOR), "allowed");
+        assert_eq!(write("ann"), "status-operator-only");
+        assert_eq!(write("system:admin"), "status-operator-only");
+    }
+}
+
+#[test]
+fn anything_may_be_deleted_and_records_stay_by_their_finalizer() {
+    for kind in Kind::ALL {
+        let thing = object(kind.name(), &json!({}));
+        assert_eq!(verdict(kind.name(), "DELETE", &json!({ "oldObject": thing }), Facts::Nothing), "allowed");
+    }
+    let record = |finalizers: Value| {
+        object("ApprovalDecision", &json!({ "metadata": { "name": "thing", "finalizers": finalizers } }))
+    };
+    let release = |who: &str, left: Value| {
+        let old = record(json!([stamp::FINALIZER, "example.test/other"]));
+        let more = json!({ "object": record(left), "oldObject": old, "userInfo": user(who) });
+        verdict("ApprovalDecision", "UPDATE", &more, Facts::Nothing)
+    };
+    assert_eq!(release("ann", json!([stamp::FINALIZER])), "allowed", "other finalizers are others' business");
+    assert_eq!(release("ann", json!(["example.test/other"])), "record-kept");
+    assert_eq!(release(OPERATOR, json!([])), "allowed");
+}
+
+#[test]
+fn who_names_the_secret_of_another_certificate_is_warned() {
+    let warned = |facts| {
+        let request = request("Certificate", "CREATE", &json!({ "object": certificate(&stamps(), "s") }));
+        match review(&Attempt::parse(&request).unwrap(), &world(facts)) {
+            Review::Allowed { warnings } => warnings.concat(),
+            Review::Denied(denial) => panic!("{denial:?}"),
+        }
+    };
+    assert_eq!(warned(claimants(&[])), "");
+    assert_eq!(warned(claimants(&["thing"])), "", "it is applied again");
+    assert_eq!(warned(Facts::Unknown("no list yet".into())), "", "its condition will tell");
+    let words = warned(claimants(&["other"]));
+    assert!(words.contains("\"other\"") && words.contains("a Secret of its own"), "{words}");
+    assert!(words.len() <= 256, "the API server cuts longer ones: {words}");
+
+    let request = request(
+        "Certificate",
+        "UPDATE",
+        &json!({ "object": certificate(&stamps(), "s"), "oldObject": certificate(&stamps(), "s") }),
+    );
+    let attempt = Attempt::parse(&request).unwrap();
+    assert_eq!(needs(&attempt), Needs::Nothing, "an edit that keeps the Secret tells nothing new");
+}
+
+#[test]
+fn the_probe_hears_the_bundle_and_nobody_else_may_have_its_name() {
+    let probe = |who: &str, dry_run: bool| {
+        let groups = json!({ stamp::USERNAME: who, stamp::GROUPS: "security" });
+        let metadata =
+            json!({ "name": probe::OBJECT, "namespace": "keywright-system", "annotations": groups });
+        let thing = object("Certificate", &json!({ "metadata": metadata, "spec": { "secretName": "s" } }));
+        let request = request(
+            "Certificate",
+            "CREATE",
+            &json!({
+                "object": thing, "name": probe::OBJECT, "namespace": "keywright-system",
+                "userInfo": user(who), "dryRun": dry_run,
+            }),
+        );
+        match review(&Attempt::parse(&request).unwrap(), &world(claimants(&[]))) {
+            Review::Denied(denial) if denial.rule == Rule::Probe => denial.problem.contains("f00d"),
+            other => unreachable!("{other:?}"),
+        }
+    };
+    assert!(probe(OWN, true));
+    assert!(!probe(OWN, false));
+    assert!(!probe("ann", true));
+}
+
+const EFFECT: &str = r#"{"action":"IssueCertificate","subject":"web"}"#;
+
+fn digest() -> String {
+    EffectDigest::of(&serde_json::from_str(EFFECT).unwrap()).unwrap().to_string()
+}
+
+/// A stored request of ann's for bob; `more` is merged into its spec.
+fn ask(more: &Value) -> Value {
+    let mut spec = json!({
+        "targetRef": { "group": "keywright.dev", "kind": "Certificate", "namespace": "shop", "name": "web", "uid": "u-web" },
+        "action": "IssueCertificate", "effectDigest": digest(), "effect": EFFECT, "approvalClass": "prod",
+        "requestedFor": "bob",
+        "requester": { "username": "ann", "uid": "u-ann", "groups": ["dev", "system:authenticated"], "extra": { "scopes": ["a", "b"] } },
+    });
+    for (field, value) in more.as_object().unwrap() {
+        spec[field] = value.clone();
+    }
+    let metadata =
+        json!({ "name": "thing", "namespace": "shop", "uid": "u-thing", "finalizers": [stamp::FINALIZER] });
+    object("ApprovalRequest", &json!({ "metadata": metadata, "spec": spec }))
+}
+
+#[test]
+fn a_request_is_for_the_effect_that_it_shows_under_a_class_that_is_there() {
+    let file =
+        |more: Value, facts| verdict("ApprovalRequest", "CREATE", &json!({ "object": ask(&more) }), facts);
+    let there = || Facts::Class { exists: true };
+    assert_eq!(file(json!({}), there()), "allowed");
+    assert_eq!(file(json!({}), Facts::Class { exists: false }), "request-class");
+    assert_eq!(
+        file(json!({ "effect": "{\"subject\":\"web\",\"action\":\"IssueCertificate\"}" }), there()),
+        "request-effect"
+    );
+    assert_eq!(file(json!({ "effect": "no JSON" }), there()), "request-effect");
+    assert_eq!(file(json!({ "effect": "{\"action\":\"IssueCertificate\"}" }), there()), "request-effect");
+    assert_eq!(file(json!({ "action": "Loosen" }), there()), "request-effect");
+    assert_eq!(file(json!({ "approvalClass": null }), there()), "record-reads");
+    assert_eq!(file(json!({ "requester": { "username": "root" } }), there()), "identity-forged");
+}
+
+/// How a vote by `who` on ann's request is answered; `vote` is merged into its spec, `class` into the class.
+struct Voting<'a> {
+    who: &'a str,
+    vote: Value,
+    class: Value,
+    ballot: fn(&mut Ballot),
+}
+
+impl Voting<'_> {
+    fn verdict(&self) -> &'static str {
+        let user = json!({ "username": self.who, "groups": ["security"] });
+        let mut spec = json!({
+            "requestRef": { "name": "thing", "uid": "u-thing" }, "effectDigest": digest(), "verdict": "Approve",
+            "approver": user,
+        });
+        for (field, value) in self.vote.as_object().unwrap() {
+            spec[field] = value.clone();
+        }
+        let uid = spec["requestRef"]["uid"].as_str().unwrap().to_owned();
+        let name = vote_name(&uid, self.who);
+        let metadata = json!({ "name": name, "namespace": "shop", "finalizers": [stamp::FINALIZER] });
+        let vote = object("ApprovalDecision", &json!({ "metadata": metadata, "spec": spec }));
+        let mut class = json!({ "groups": [{ "name": "security", "members": ["security"] }] });
+        for (field, value) in self.class.as_object().unwrap() {
+            class[field] = value.clone();
+        }
+        let read = |value: Value| serde_json::from_value::<DynamicObject>(value).unwrap();
+        let mut ballot = Ballot {
+            request: Some(read(ask(&json!({})))),
+            class: Some(read(object("ApprovalClass", &json!({ "spec": class })))),
+            target_creator: Some(Identity { username: "carl".into(), ..Identity::default() }),
+            may_approve: true,
+        };
+        (self.ballot)(&mut ballot);
+        let more = json!({ "object": vote, "name": name, "userInfo": user });
+        verdict("ApprovalDecision", "CREATE", &more, Facts::Ballot(Box::new(ballot)))
+    }
+}
+
+fn voting(who: &str) -> Voting<'_> {
+    Voting { who, vote: json!({}), class: json!({}), ballot: |_| () }
+}
+
+#[test]
+fn a_vote_counts_or_is_refused_with_the_reason() {
+    let other = EffectDigest::of(&json!({ "action": "Other" })).unwrap().to_string();
+    let machine = "system:serviceaccount:ci:approver";
+    let deny = json!({ "verdict": "Deny" });
+    for (voting, wanted) in [
+        (voting("dora"), "allowed"),
+        (Voting { vote: deny.clone(), ..voting("dora") }, "allowed"),
+        (voting("ann"), "vote-own-request"),
+        (Voting { vote: deny.clone(), ..voting("ann") }, "allowed"),
+        (voting("bob"), "vote-own-benefit"),
+        (voting("carl"), "vote-own-target"),
+        (voting(machine), "vote-machine"),
+        (Voting { class: json!({ "serviceAccounts": [machine] }), ..voting(machine) }, "allowed"),
+        (
+            Voting { class: json!({ "groups": [{ "name": "dba", "members": ["dba"] }] }), ..voting("dora") },
+            "vote-no-group",
+        ),
+        (Voting { ballot: |ballot| ballot.may_approve = false, ..voting("dora") }, "vote-not-permitted"),
+        (Voting { vote: json!({ "effectDigest": other }), ..voting("dora") }, "vote-other-effect"),
+        (Voting { vote: json!({ "effectDigest": "sha256:00" }), ..voting("dora") }, "record-reads"),
+        (
+            Voting {
+                vote: json!({ "requestRef": { "name": "thing", "uid": "an earlier one" } }),
+                ..voting("dora")
+            },
+            "vote-request",
+        ),
+        (Voting { ballot: |ballot| ballot.request = None, ..voting("dora") }, "vote-request"),
+        (Voting { ballot: |ballot| ballot.class = None, ..voting("dora") }, "request-class"),
+        (Voting { class: json!({ "proof": "Signature" }), ..voting("dora") }, "vote-unsigned"),
+        (
+            Voting {
+                class: json!({ "proof": "Signature" }),
+                vote: json!({ "signature": "x" }),
+                ..voting("dora")
+            },
+            "allowed",
+        ),
+        (
+            Voting {
+                class: json!({ "principals": [{ "name": "Ann", "usernames": ["ann", "ann-admin"] }] }),
+                ..voting("ann-admin")
+            },
+            "vote-own-request",
+        ),
+        (Voting { ballot: ended, ..voting("dora") }, "vote-request"),
+        (Voting { ballot: ended, vote: deny, ..voting("ann") }, "vote-request"),
+    ] {
+        assert_eq!(voting.verdict(), wanted, "{} {} {}", voting.who, voting.vote, voting.class);
+    }
+}
+
+fn ended(ballot: &mut Ballot) {
+    if let Some(request) = &mut ballot.request {
+        request.data["status"] = json!({ "phase": "Denied" });
+    }
+}
+
+#[test]
+fn a_vote_under_another_name_is_refused_so_that_nobody_votes_twice() {
+    let metadata = json!({ "name": "mine", "namespace": "shop", "finalizers": [stamp::FINALIZER] });
+    let spec = json!({
+        "requestRef": { "name": "thing", "uid": "u-thing" }, "effectDigest": digest(), "verdict": "Approve",
+        "approver": user("dora"),
+    });
+    let vote = object("ApprovalDecision", &json!({ "metadata": metadata, "spec": spec }));
+    let more = json!({ "object": vote, "name": "mine", "userInfo": user("dora") });
+    assert_eq!(verdict("ApprovalDecision", "CREATE", &more, Facts::Nothing), "vote-name");
+}

@@ -1,0 +1,108 @@
+//! Wires the webhook: watches, keeps its trust, serves, and ends in order.
+//!
+//! ```text
+//! SIGTERM -> /readyz fails, every answer closes its connection -> drain -> nothing is accepted -> what is under way ends
+//! ```
+
+use crate::arguments::Arguments;
+use crate::client::{NoClient, connect};
+use crate::health;
+use keywright_ambient::{SystemClock, SystemEntropy};
+use keywright_webhooks::NAME;
+use keywright_webhooks::serve::claims::Claims;
+use keywright_webhooks::serve::handle::Reviewer;
+use keywright_webhooks::serve::listen::Server;
+use keywright_webhooks::serve::observe::Sources;
+use keywright_webhooks::serve::readiness::{Readiness, Standing};
+use keywright_webhooks::trust::keeper::Keeper;
+use keywright_webhooks::trust::presented::Presented;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// Longest wait for what is under way; an API server waits for at most 30 s itself.
+const FINISH: Duration = Duration::from_secs(30);
+
+/// Why the webhook ended.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Ended {
+    #[error(transparent)]
+    NoClient(#[from] NoClient),
+    #[error("{address} cannot serve: {source}")]
+    Address { address: SocketAddr, source: std::io::Error },
+    #[error("TLS cannot be served: {0}")]
+    Tls(#[from] rustls::Error),
+    #[error("the watches ended, which is a defect")]
+    Watches,
+    #[error("signals cannot be received: {0}")]
+    Signals(#[from] std::io::Error),
+}
+
+/// Runs until a signal asks it to end.
+pub(crate) async fn run(options: Arguments) -> Result<(), Ended> {
+    let client = connect().await?;
+    let (presented, readiness) = (Arc::new(Presented::default()), Readiness::default());
+    let (claims, own) = (Claims::default(), |account: &str| account_name(&options.namespace, account));
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+
+    let taken = |address| move |source| Ended::Address { address, source };
+    let listener = TcpListener::bind(options.listen).await.map_err(taken(options.listen))?;
+    let reviewer = Reviewer {
+        operator: own(&options.operator_service_account),
+        own: own(NAME),
+        namespace: options.namespace.clone(),
+        sources: Sources { client: client.clone(), claims: claims.clone() },
+        presented: Arc::clone(&presented),
+    };
+    let server = Server::new(listener, Arc::clone(&presented), Arc::new(reviewer), readiness.clone())?;
+    let end = CancellationToken::new();
+    let mut serving = tokio::spawn(server.serve(end.clone()));
+
+    let keeper = Keeper {
+        client: client.clone(),
+        namespace: options.namespace.clone(),
+        names: options.serving_names(),
+        settle: options.settle,
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(SystemEntropy),
+        presented,
+        readiness: readiness.clone(),
+    };
+    let watching = async { tokio::join!(claims.follow(client), keeper.keep()) };
+    let health = health::serve(options.health_listen, readiness.clone());
+    let ending = async {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        readiness.set(Standing::Ending);
+        tracing::info!(
+            seconds = options.drain.as_secs(),
+            "ending: serving on until nothing new is sent here"
+        );
+        tokio::time::sleep(options.drain).await;
+    };
+    tokio::select! {
+        () = ending => {}
+        _ = watching => return Err(Ended::Watches),
+        ended = health => return match ended {
+            Ok(()) => Err(Ended::Watches),
+            Err(source) => Err(taken(options.health_listen)(source)),
+        },
+        _ = &mut serving => return Err(Ended::Watches),
+    }
+    end.cancel();
+    if tokio::time::timeout(FINISH, serving).await.is_err() {
+        tracing::warn!("reviews were still under way and are cut off");
+    }
+    Ok(())
+}
+
+/// How the API server calls a ServiceAccount.
+fn account_name(namespace: &str, account: &str) -> String {
+    format!("system:serviceaccount:{namespace}:{account}")
+}

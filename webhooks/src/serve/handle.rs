@@ -1,0 +1,96 @@
+//! One `AdmissionReview`: read, observed, decided, answered.
+
+use super::observe::Sources;
+use crate::answer;
+use crate::attempt::Attempt;
+use crate::review::{World, needs, review};
+use crate::stamp;
+use crate::trust::presented::Presented;
+use kube::core::DynamicObject;
+use kube::core::admission::{AdmissionRequest, AdmissionResponse, AdmissionReview};
+use std::sync::Arc;
+
+/// Which half is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Half {
+    /// `POST /mutate`
+    Mutating,
+    /// `POST /validate`
+    Validating,
+}
+
+impl Half {
+    /// The half that answers at a path.
+    pub fn at(path: &str) -> Option<Self> {
+        match path {
+            "/mutate" => Some(Self::Mutating),
+            "/validate" => Some(Self::Validating),
+            _ => None,
+        }
+    }
+}
+
+/// What every review is answered with.
+#[derive(Debug)]
+pub struct Reviewer {
+    /// Username of the operator's ServiceAccount.
+    pub operator: String,
+    /// Username of this webhook's ServiceAccount, the only one that probes.
+    pub own: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Where facts come from.
+    pub sources: Sources,
+    /// What is served, for the probe.
+    pub presented: Arc<Presented>,
+}
+
+/// The body is no `AdmissionReview` with a request. Whoever sends it is not an API server.
+#[derive(Debug, thiserror::Error)]
+pub enum NotAReview {
+    /// It does not parse.
+    #[error("the body is not an AdmissionReview of admission.k8s.io/v1: {0}")]
+    Json(#[from] serde_json::Error),
+    /// It carries no request.
+    #[error("the AdmissionReview carries no request")]
+    NoRequest,
+}
+
+impl Reviewer {
+    /// The body of the answer.
+    pub async fn answer(&self, half: Half, body: &[u8]) -> Result<Vec<u8>, NotAReview> {
+        let review: AdmissionReview<DynamicObject> = serde_json::from_slice(body)?;
+        let request: AdmissionRequest<DynamicObject> =
+            review.try_into().map_err(|_| NotAReview::NoRequest)?;
+        let response = match half {
+            Half::Mutating => Self::mutate(&request),
+            Half::Validating => self.validate(&request).await,
+        };
+        Ok(serde_json::to_vec(&response.into_review())?)
+    }
+
+    /// What cannot be read passes unstamped here; the validating half refuses it.
+    fn mutate(request: &AdmissionRequest<DynamicObject>) -> AdmissionResponse {
+        match Attempt::parse(request) {
+            Ok(attempt) => answer::mutated(request, stamp::stamp(&attempt)),
+            Err(error) => answer::reviewed(request, answer::unreadable(&error)),
+        }
+    }
+
+    async fn validate(&self, request: &AdmissionRequest<DynamicObject>) -> AdmissionResponse {
+        let attempt = match Attempt::parse(request) {
+            Ok(attempt) => attempt,
+            Err(error) => return answer::reviewed(request, answer::unreadable(&error)),
+        };
+        let world = World {
+            operator: self.operator.clone(),
+            own: self.own.clone(),
+            namespace: self.namespace.clone(),
+            bundle: self.presented.bundle().unwrap_or_default(),
+            facts: self.sources.observe(needs(&attempt), &attempt.who).await,
+        };
+        let review = review(&attempt, &world);
+        answer::log(&attempt, &review);
+        answer::reviewed(request, review)
+    }
+}
