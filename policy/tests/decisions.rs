@@ -147,12 +147,9 @@ fn a_failing_function_denies_under_every_rule() {
 
 /// A chain of rules each of which makes twice of the one before.
 fn doublings(of: &str, times: usize, first: &str) -> String {
-    let mut rules = format!("x0 := {first}\n");
-    for n in 1..=times {
-        let before = format!("x{}", n - 1);
-        rules.push_str(&format!("x{n} := {}\n", of.replace('X', &before)));
-    }
-    rules
+    let first = format!("x0 := {first}\n");
+    let next = |n: usize| format!("x{n} := {}\n", of.replace('X', &format!("x{}", n - 1)));
+    std::iter::once(first).chain((1..=times).map(next)).collect()
 }
 
 #[test]
