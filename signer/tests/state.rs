@@ -13,6 +13,7 @@ use keywright_signer::seal::Kek;
 use keywright_signer::store::{Store, StoreError};
 use redb::{Database, ReadableTable as _, TableDefinition};
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 use support::{Bench, LEAF, child, leaf, new_key, root, uid};
@@ -25,7 +26,11 @@ fn copy(from: &Path, to: &Path) {
         if file.file_type().unwrap().is_dir() {
             copy(&file.path(), &target);
         } else {
-            fs::copy(file.path(), target).unwrap();
+            // Of a folder in use: a file that was renamed or removed since it was listed.
+            match fs::copy(file.path(), target) {
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                copied => drop(copied.unwrap()),
+            }
         }
     }
 }
