@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use tracing_subscriber::EnvFilter;
 
-/// Keywright's admission webhook: stamps who asked, refuses what schemas cannot, enforces policies.
+/// Keywright's admission webhook: stamps who asked, refuses what schemas cannot.
 ///
 /// It makes its own serving certificate in Secret keywright-webhook-tls and puts its root into the webhook
 /// configurations named keywright-webhook. The API server is taken from KUBECONFIG, else from the pod's ServiceAccount.

@@ -9,8 +9,8 @@
 //! | Attempt | Rules, in this order |
 //! |---|---|
 //! | status | only the operator writes it |
-//! | create | the stamp is that of the author; the kind's own rules; policies |
-//! | update | the stamp is unchanged; a record keeps its finalizer; the kind's own rules; policies |
+//! | create | the stamp is that of the author; the kind's own rules |
+//! | update | the stamp is unchanged; a record keeps its finalizer; the kind's own rules |
 //! | delete | none: records stay by their finalizer |
 
 mod approval;
