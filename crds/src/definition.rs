@@ -11,7 +11,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 use kube::CustomResourceExt as _;
 use serde_json::json;
 
-use crate::{Certificate, ClusterIssuer, Issuer};
+use crate::{Certificate, ClusterIssuer, Issuer, Policy};
 
 /// Every resource definition of this crate, in the order in which they are documented and installed.
 ///
@@ -21,6 +21,7 @@ pub fn definitions() -> Vec<CustomResourceDefinition> {
         finish(Issuer::crd(), &issuer_columns()),
         finish(ClusterIssuer::crd(), &issuer_columns()),
         finish(Certificate::crd(), &certificate_columns()),
+        finish(Policy::crd(), &policy_columns()),
     ]
 }
 
@@ -112,6 +113,16 @@ fn certificate_columns() -> Vec<CustomResourceColumnDefinition> {
             type_: "integer".into(),
             ..column("Revision", ".status.revision", Some(1), "Number of the last issuance.")
         },
+        age(),
+    ]
+}
+
+fn policy_columns() -> Vec<CustomResourceColumnDefinition> {
+    vec![
+        column("Ready", READY_STATUS, None, "Whether the policy compiles; if not, it denies."),
+        column("Reason", READY_REASON, Some(1), "Why the policy is ready or not."),
+        column("Mode", ".spec.mode", None, "Audit: it is only told what it says. Empty: Enforce."),
+        column("Kinds", ".spec.appliesTo.kinds[*]", None, "Kinds it is asked about; empty: all."),
         age(),
     ]
 }

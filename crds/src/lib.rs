@@ -6,7 +6,7 @@
 //!
 //! ```text
 //!   key, subject, usage, reference     shared parts of a spec
-//!   issuer, certificate                the kinds
+//!   issuer, certificate, policy        the kinds
 //!   shape                              bounded strings, lists and maps as schemas
 //!   rules                              CEL rules and their messages
 //!   definition                         the finished CustomResourceDefinitions
@@ -21,6 +21,7 @@ mod definition;
 pub mod duration;
 mod issuer;
 mod key;
+mod policy;
 mod reference;
 mod reference_page;
 pub mod render;
@@ -39,6 +40,9 @@ pub use issuer::{
     ClusterIssuerSpec, Issuer, IssuerMember, IssuerSpec, IssuerStatus, NameConstraints, NameSubtrees,
 };
 pub use key::Algorithm;
+pub use policy::{
+    Policy, PolicyIssuer, PolicyKind, PolicyMode, PolicyScope, PolicySpec, PolicyStatus, RegoSource,
+};
 pub use reference::{IssuerKind, IssuerRef};
 pub use subject::Subject;
 pub use usage::KeyUsage;

@@ -7,7 +7,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use keywright_crds::{Certificate, ClusterIssuer, Issuer, definitions};
+use keywright_crds::{Certificate, ClusterIssuer, Issuer, Policy, definitions};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -110,6 +110,7 @@ fn accepted_objects_keep_all_they_say_through_the_rust_types() {
                 Some("Issuer") => round_trip::<Issuer>(&document),
                 Some("ClusterIssuer") => round_trip::<ClusterIssuer>(&document),
                 Some("Certificate") => round_trip::<Certificate>(&document),
+                Some("Policy") => round_trip::<Policy>(&document),
                 other => assert_eq!(other, Some("Certificate"), "a kind of this crate"),
             }
         }
@@ -132,7 +133,9 @@ fn is_default(value: &Value) -> bool {
         Value::Bool(value) => !value,
         Value::Array(items) => items.is_empty(),
         Value::Object(fields) => fields.values().all(is_default),
-        Value::String(text) => ["ECDSA", "PKCS8", "Always", "Retain", "Issuer"].contains(&text.as_str()),
+        Value::String(text) => {
+            ["ECDSA", "PKCS8", "Always", "Retain", "Issuer", "Enforce"].contains(&text.as_str())
+        }
         Value::Null | Value::Number(_) => false,
     }
 }
