@@ -4,9 +4,10 @@
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "a benchmark ends at the first surprise")]
 
-use keywright_policy::{AppliesTo, Input, Issuer, Mode, Outcome, Policy, PolicySet, Source, User};
+use keywright_policy::{AppliesTo, Input, Issuer, Member, Mode, Outcome, PolicySet, Source, User};
 use serde_json::json;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const GOAL: f64 = 8000.0;
@@ -35,7 +36,7 @@ fn set() -> PolicySet {
         .into(),
         rego: LINES.to_owned(),
     };
-    PolicySet::new(vec![Policy::compile(source).unwrap()]).unwrap()
+    PolicySet::new(vec![Arc::new(Member::of(source))]).unwrap()
 }
 
 fn input() -> Input {
@@ -55,11 +56,7 @@ fn input() -> Input {
             groups: vec!["dev".to_owned(), "system:authenticated".to_owned()],
             ..User::default()
         },
-        issuer: Some(Issuer {
-            kind: "ClusterIssuer".to_owned(),
-            name: "root".to_owned(),
-            ..Issuer::default()
-        }),
+        issuer: Some(Issuer { kind: "ClusterIssuer".to_owned(), name: "root".to_owned() }),
         time: "2030-01-01T00:00:00Z".to_owned(),
         ..Input::default()
     }

@@ -56,6 +56,8 @@ pub struct Denial {
 /// Why a policy gave no answer. A closed list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Fault {
+    /// The policy does not compile.
+    DoesNotCompile,
     /// The rule has no value.
     Undefined,
     /// The evaluation failed.

@@ -9,6 +9,11 @@ pub(crate) fn of(document: &impl Serialize) -> Result<String, serde_json::Error>
     Ok(format!("sha256:{}", hex::encode(digest(&SHA256, &canonical))))
 }
 
+/// `sha256:<hex>` over texts that hold no line breaks.
+pub(crate) fn of_texts(texts: &[&str]) -> String {
+    format!("sha256:{}", hex::encode(digest(&SHA256, texts.join("\n").as_bytes())))
+}
+
 /// The id of a decision: it follows from what was asked and who was asked.
 pub(crate) fn decision_id(input: &str, policies: &str) -> String {
     let both = digest(&SHA256, format!("{input}\n{policies}").as_bytes());

@@ -87,9 +87,6 @@ pub struct Issuer {
     /// Namespace of an `Issuer`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
-    /// Labels.
-    #[serde(default)]
-    pub labels: BTreeMap<String, String>,
 }
 
 /// An approval that is given and may be used.

@@ -5,17 +5,24 @@ use crate::decision::{Decision, Denial, Fault, Finding, Outcome};
 use crate::digest;
 use crate::evaluate::Machine;
 use crate::input::Input;
+use crate::member::Member;
 use crate::result::{Rule, Said, texts, truth};
-use crate::source::{Mode, Source};
+use crate::source::Mode;
 use regorus::Value;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// All policies that hold at one place.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct PolicySet {
-    policies: Vec<Policy>,
+    members: Vec<Arc<Member>>,
     digest: String,
 }
+
+/// Two policies of a set have one name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("two policies are named {0:?}: give one of them another name")]
+pub struct SameName(pub String);
 
 /// What one policy said.
 #[derive(Default)]
@@ -29,21 +36,27 @@ impl PolicySet {
     /// Puts policies together; their order makes no difference. None: everything is allowed, as nothing is forbidden.
     ///
     /// # Errors
-    /// Two policies have one name, or data cannot be written as canonical JSON.
-    pub fn new(mut policies: Vec<Policy>) -> Result<Self, CompileError> {
-        policies.sort_by(|one, other| one.source.name.cmp(&other.source.name));
-        let refuse = |message| CompileError { line: 1, column: 1, message };
-        if let Some(pair) = policies.windows(2).find(|pair| pair[0].source.name == pair[1].source.name) {
-            return Err(refuse(format!("two policies are named `{}`", pair[0].source.name)));
+    /// Two policies have one name.
+    pub fn new(mut members: Vec<Arc<Member>>) -> Result<Self, SameName> {
+        members.sort_by(|one, other| one.name.cmp(&other.name));
+        if let Some(pair) = members.windows(2).find(|pair| pair[0].name == pair[1].name) {
+            return Err(SameName(pair[0].name.clone()));
         }
-        let sources: Vec<&Source> = policies.iter().map(Policy::source).collect();
-        let digest = digest::of(&sources).map_err(|error| refuse(format!("no canonical form: {error}")))?;
-        Ok(Self { policies, digest })
+        if members.is_empty() {
+            return Ok(Self::default());
+        }
+        let digests: Vec<&str> = members.iter().map(|member| member.digest()).collect();
+        Ok(Self { digest: digest::of_texts(&digests), members })
     }
 
-    /// `sha256:<hex>` over the RFC 8785 form of the policies as written, sorted by name.
+    /// `sha256:<hex>` over the digests of the policies in the order of their names; empty if there are none.
     pub fn digest(&self) -> &str {
         &self.digest
+    }
+
+    /// The policies, by name.
+    pub fn members(&self) -> impl Iterator<Item = &Member> {
+        self.members.iter().map(AsRef::as_ref)
     }
 
     /// Asks every policy that applies.
@@ -53,15 +66,18 @@ impl PolicySet {
         let mut classes = BTreeSet::new();
         let mut warnings = Vec::new();
         let mut audited = Vec::new();
-        for policy in self.policies.iter().filter(|policy| policy.source.applies_to.matches(input)) {
-            let voice = listen(policy, asked.value.as_ref());
-            match policy.source.mode {
+        for member in self.members.iter().filter(|member| member.applies_to.matches(input)) {
+            let voice = match &member.compiled {
+                Ok(policy) => listen(policy, asked.value.as_ref()),
+                Err(problem) => Voice::of_none(member, problem),
+            };
+            match member.mode {
                 Mode::Enforce => {
                     denials.extend(voice.denials);
                     classes.extend(voice.classes);
                     warnings.extend(voice.warnings);
                 }
-                Mode::Audit => audited.extend(voice.told(&policy.source.name)),
+                Mode::Audit => audited.extend(voice.told(&member.name)),
             }
         }
         let outcome = if !denials.is_empty() {
@@ -111,6 +127,15 @@ fn listen(policy: &Policy, input: Option<&Value>) -> Voice {
 }
 
 impl Voice {
+    /// What is said for a policy that cannot be asked.
+    fn of_none(member: &Member, problem: &CompileError) -> Self {
+        let message = format!("the policy does not compile ({problem}) and is to be corrected");
+        let said = Said { message, fix: None };
+        // It has no rule; the strictest one stands for it.
+        let denials = vec![denial(&member.name, Rule::Deny, said, Some(Fault::DoesNotCompile))];
+        Self { denials, ..Self::default() }
+    }
+
     fn hear(&mut self, policy: &Policy, rule: Rule, value: &Value) -> Result<(), Fault> {
         let name = &policy.source.name;
         match rule {
@@ -157,11 +182,12 @@ fn denial(policy: &str, rule: Rule, said: Said, fault: Option<Fault>) -> Denial 
 
 fn faulty(policy: &Policy, rule: Rule, fault: Fault) -> Denial {
     let why = match fault {
+        Fault::DoesNotCompile => "does not compile",
         Fault::Undefined => "has no value for this input",
         Fault::EvaluationFailed => "could not be evaluated",
         Fault::TooManyInstructions => "takes more instructions than a rule may",
         Fault::TooSlow => "takes longer than a rule may",
-        Fault::FunctionFailed => "calls a function that fails for this input",
+        Fault::FunctionFailed => "calls a function or operator that fails for this input",
         Fault::TooMuchMemory => "takes more memory than a rule may",
         Fault::NotAResult => "has a value that is no answer",
     };

@@ -1,6 +1,6 @@
 //! What a policy is written as.
 
-use crate::Input;
+use crate::{CompileError, Input};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -22,6 +22,38 @@ pub struct Source {
     pub data: BTreeMap<String, Value>,
     /// Rego v1 source, `package keywright`.
     pub rego: String,
+}
+
+/// The spec of the kind `Policy`, as it is stored.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Spec {
+    #[serde(default)]
+    applies_to: AppliesTo,
+    #[serde(default)]
+    mode: Mode,
+    #[serde(default)]
+    data: BTreeMap<String, Value>,
+    rego: Rego,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rego {
+    source: String,
+}
+
+impl Source {
+    /// Reads the spec of an object of kind `Policy`.
+    ///
+    /// # Errors
+    /// A field is missing, of another type, or not known to this version: what is not understood is not left out.
+    pub fn read(name: &str, spec: &Value) -> Result<Self, CompileError> {
+        let Spec { applies_to, mode, data, rego } = Spec::deserialize(spec).map_err(|error| {
+            CompileError::whole(format!("spec does not read: {error}; upgrade this program if it is older"))
+        })?;
+        Ok(Self { name: name.to_owned(), applies_to, mode, data, rego: rego.source })
+    }
 }
 
 /// Whether the answers of a policy hold.
@@ -53,7 +85,8 @@ pub struct AppliesTo {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct IssuerRef {
-    /// `Issuer` or `ClusterIssuer`.
+    /// `Issuer` (if absent) or `ClusterIssuer`.
+    #[serde(default = "IssuerRef::default_kind")]
     pub kind: String,
     /// Name of the issuer.
     pub name: String,
@@ -80,6 +113,10 @@ impl AppliesTo {
 }
 
 impl IssuerRef {
+    fn default_kind() -> String {
+        "Issuer".to_owned()
+    }
+
     fn names(&self, issuer: &crate::Issuer) -> bool {
         self.kind == issuer.kind
             && self.name == issuer.name

@@ -1,9 +1,10 @@
 //! What a set of policies answers, as tables.
 
 use keywright_policy::{
-    AppliesTo, Decision, Fault, Input, Issuer, IssuerRef, Mode, Outcome, Policy, PolicySet, Source,
+    AppliesTo, Decision, Fault, Input, Issuer, IssuerRef, Member, Mode, Outcome, Policy, PolicySet, Source,
 };
 use serde_json::json;
+use std::sync::Arc;
 
 fn source(name: &str, rules: &str) -> Source {
     Source {
@@ -33,8 +34,9 @@ fn ask(rules: &str) -> Decision {
 }
 
 fn set(sources: Vec<Source>) -> PolicySet {
-    let policies = sources.into_iter().map(|source| Policy::compile(source).expect("compiles")).collect();
-    PolicySet::new(policies).expect("different names")
+    let members: Vec<_> = sources.into_iter().map(|source| Arc::new(Member::of(source))).collect();
+    assert!(members.iter().all(|member| member.problem().is_none()), "{members:?}");
+    PolicySet::new(members).expect("different names")
 }
 
 fn fault(rules: &str) -> Option<Fault> {
@@ -262,12 +264,8 @@ fn asked_only_about_what_it_applies_to() {
         let owned = |list: &[&str]| list.iter().map(|&one| one.to_owned()).collect::<Vec<_>>();
         let applies_to = AppliesTo { kinds: owned(kinds), namespaces: owned(namespaces), issuers };
         let policies = set(vec![Source { applies_to, ..source("p", "deny contains \"no\"") }]);
-        let issuer = Issuer {
-            kind: "Issuer".to_owned(),
-            name: "ca".to_owned(),
-            namespace: Some("shop".to_owned()),
-            ..Issuer::default()
-        };
+        let issuer =
+            Issuer { kind: "Issuer".to_owned(), name: "ca".to_owned(), namespace: Some("shop".to_owned()) };
         policies.decide(&Input { issuer: Some(issuer), ..input() }).refusal().is_some()
     };
     let issuer = |kind: &str, namespace: Option<&str>| {
@@ -284,6 +282,38 @@ fn asked_only_about_what_it_applies_to() {
     assert!(!of(&[], &["other"], vec![]));
     assert!(!of(&[], &[], issuer("ClusterIssuer", None)));
     assert!(!of(&[], &[], issuer("Issuer", Some("other"))));
+}
+
+#[test]
+fn a_stored_policy_that_cannot_be_asked_denies_what_it_applies_to() {
+    let about = |spec: serde_json::Value| {
+        let member = Member::read("bad", &spec);
+        assert!(member.problem().is_some() && member.digest().starts_with("sha256:"), "{member:?}");
+        PolicySet::new(vec![Arc::new(member)]).expect("one").decide(&input())
+    };
+    let rego = json!({"source": "package keywright\nallow if {"});
+    let decision = about(json!({"rego": rego}));
+    assert!(
+        decision.refusal().expect("denied").starts_with("policy bad: the policy does not compile (line 2")
+    );
+    assert!(about(json!({"rego": rego, "appliesTo": {"kinds": ["Certificate"]}})).refusal().is_some());
+    assert_eq!(about(json!({"rego": rego, "appliesTo": {"kinds": ["Issuer"]}})).outcome, Outcome::Allow);
+    let audit = about(json!({"rego": rego, "mode": "Audit"}));
+    assert_eq!((audit.outcome, audit.audited.len()), (Outcome::Allow, 1));
+    // A field of a later version may be the one that says what it is about.
+    assert!(
+        about(json!({"rego": {"source": "package keywright\nallow := true"}, "until": "2030"}))
+            .refusal()
+            .is_some()
+    );
+    assert!(about(json!({"appliesTo": {"kinds": ["Issuer"]}})).refusal().is_some(), "no engine");
+
+    let good = json!({"appliesTo": {"issuers": [{"name": "ca"}]}, "rego": {"source": "package keywright\nallow := true"}});
+    let spelled = json!({
+        "appliesTo": {"issuers": [{"kind": "Issuer", "name": "ca"}], "kinds": []}, "mode": "Enforce", "data": {},
+        "rego": {"source": "package keywright\nallow := true"},
+    });
+    assert_eq!(Member::read("p", &good).digest(), Member::read("p", &spelled).digest());
 }
 
 #[test]
@@ -323,8 +353,9 @@ fn digests_and_ids_follow_from_what_was_asked_alone() {
     }
     let later = Input { time: "2030-01-01T00:00:01Z".to_owned(), ..input() };
     assert_ne!(one.decide(&later).id, one.decide(&input()).id);
-    let twice = [a.clone(), a].map(|source| Policy::compile(source).expect("compiles")).to_vec();
+    let twice = [a.clone(), a].map(|source| Arc::new(Member::of(source))).to_vec();
     assert!(PolicySet::new(twice).is_err());
+    assert_eq!(PolicySet::new(vec![]).expect("none").digest(), "");
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! The functions that policies about certificates need: values as OPA gives them, and no value as a fault.
 
-use keywright_policy::{AppliesTo, Fault, Input, Mode, Outcome, Policy, PolicySet, Source};
+use keywright_policy::{AppliesTo, Fault, Input, Member, Mode, Outcome, PolicySet, Source};
 use serde_json::json;
+use std::sync::Arc;
 
 /// A root and a leaf: `openssl req -x509 -newkey ec ...`, made once.
 const CHAIN: &str = include_str!("data/chain.pem");
@@ -21,7 +22,7 @@ fn outcome(rules: &str) -> Outcome {
         .into(),
         rego: format!("package keywright\n{rules}"),
     };
-    let set = PolicySet::new(vec![Policy::compile(source).expect(rules)]).expect("one policy");
+    let set = PolicySet::new(vec![Arc::new(Member::of(source))]).expect("one policy");
     set.decide(&Input { request: "CREATE".to_owned(), object: json!({"kind": "Odd"}), ..Input::default() })
         .outcome
 }
