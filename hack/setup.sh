@@ -3,7 +3,7 @@
 # that does. Quick when nothing is missing.
 #
 #   hack/setup.sh          for make up and make demo
-#   hack/setup.sh test     for make test as well: cargo-nextest, cargo-deny and SoftHSM
+#   hack/setup.sh test     for make test as well: cargo-nextest, cargo-deny, SoftHSM and ssh-keygen
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . hack/common.sh
@@ -31,6 +31,7 @@ want setsid util-linux "lets processes outlive make up"
 want flock util-linux "lets two builds wait for each other"
 if [ "${1:-}" = test ]; then
   want softhsm2-util softhsm2 "a PKCS#11 token in software, for the tests of custody"
+  want ssh-keygen openssh-client "signs approvals, for the tests of signatures"
 fi
 
 # Rust, the version of rust-toolchain.toml.

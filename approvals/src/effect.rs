@@ -43,6 +43,8 @@ pub struct BadEffect {
 pub enum Effect {
     /// One certificate: this key, these names, this long, from this authority, under these policies.
     IssueCertificate(Box<IssueCertificate>),
+    /// The certificate of an authority whose key is, or is about to be made, in the signer.
+    CertifyAuthority(Box<CertifyAuthority>),
     /// Constraints of an authority become looser.
     LoosenAuthority(Box<LoosenAuthority>),
 }
@@ -92,6 +94,30 @@ pub struct IssueCertificate {
     pub is_ca: bool,
     /// The authority that signs.
     pub issuer: Authority,
+    /// Text form of the digest of the policies in force; empty: none are.
+    pub policy_digest: String,
+}
+
+/// The certificate of an authority. Its key is not named: for a new one it is made when the effect happens, and it never
+/// leaves the signer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CertifyAuthority {
+    /// The issuer object that the certificate is for.
+    pub authority: Target,
+    /// Which certificate of that object: the step of the request key, counted from 1.
+    pub step: u64,
+    /// Subject.
+    pub subject: Subject,
+    /// Kind of key, by the protocol's number.
+    pub key_algorithm: i32,
+    /// Life asked for, in seconds.
+    pub duration_seconds: u64,
+    /// The authority that signs; absent: the authority itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent: Option<Authority>,
+    /// Its constraints as asked for, by the field names of the signer's protocol.
+    pub constraints: Value,
     /// Text form of the digest of the policies in force; empty: none are.
     pub policy_digest: String,
 }

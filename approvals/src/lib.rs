@@ -12,7 +12,9 @@
 //! vote      one decision of one person, and whether it counts
 //! tally     all votes under one class: denied, met since when, or who is missing
 //! phase     the states of a request, and the step from one to the next
+//! records   all of these from the objects of the API
 //! sshsig    detached signatures of OpenSSH, read and verified
+//! statement what approvers sign: the effect and all that makes a signature good for one request only
 //! ```
 //!
 //! ```text
@@ -26,8 +28,10 @@ pub mod class;
 pub mod effect;
 pub mod identity;
 pub mod phase;
+pub mod records;
 mod seats;
 pub mod sshsig;
+pub mod statement;
 pub mod tally;
 pub mod vote;
 

@@ -3,11 +3,16 @@
 use crate::scope::{Pens, Scope, Shelf, shelf};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
+use keywright_approvals::EffectDigest;
+use keywright_controllers_core::approval::consent::{Filed, request_name};
 use keywright_controllers_core::certificate::decide::{Glance, Rival};
 use keywright_controllers_core::certificate::mark;
 use keywright_controllers_core::issuer::standing::{read, standing};
 use keywright_controllers_core::issuer::{Authority, Standing};
-use keywright_crds::{AnyIssuer, Certificate, ClusterIssuer, Issuer, IssuerKind, IssuerRef};
+use keywright_crds::{
+    AnyIssuer, ApprovalClass, ApprovalDecision, ApprovalRequest, Certificate, ClusterIssuer, Issuer,
+    IssuerKind, IssuerRef, TargetRef,
+};
 use kube::ResourceExt;
 use kube::api::PartialObjectMeta;
 use kube::runtime::reflector::ObjectRef;
@@ -26,9 +31,17 @@ pub struct Caches {
     pub issuers: Shelf<Issuer>,
     /// Cluster issuers.
     pub cluster_issuers: Shelf<ClusterIssuer>,
+    /// Classes of approval.
+    pub classes: Shelf<ApprovalClass>,
+    /// Requests for approval.
+    pub requests: Shelf<ApprovalRequest>,
+    /// Votes.
+    pub votes: Shelf<ApprovalDecision>,
     /// Mostly one for each place, so a list is smallest.
     claims: Mutex<HashMap<Place, Vec<String>>>,
     glances: Mutex<HashMap<Place, Glance>>,
+    /// Requests by UID of their target, and votes by UID of their request.
+    about: Mutex<HashMap<String, Vec<Place>>>,
     authorities: Mutex<HashMap<String, (String, Read)>>,
 }
 
@@ -39,6 +52,9 @@ pub struct Writers {
     pub(crate) certificates: Pens<Certificate>,
     pub(crate) issuers: Pens<Issuer>,
     pub(crate) cluster_issuers: Pens<ClusterIssuer>,
+    pub(crate) classes: Pens<ApprovalClass>,
+    pub(crate) requests: Pens<ApprovalRequest>,
+    pub(crate) votes: Pens<ApprovalDecision>,
 }
 
 /// Empty caches and their writing ends.
@@ -46,18 +62,28 @@ pub fn caches(scope: Scope) -> (Caches, Writers) {
     let (certificates, certificate_pens) = shelf(scope.parts());
     let (issuers, issuer_pens) = shelf(scope.parts());
     let (cluster_issuers, cluster_issuer_pens) = shelf(vec![None]);
+    let (classes, class_pens) = shelf(vec![None]);
+    let (requests, request_pens) = shelf(scope.parts());
+    let (votes, vote_pens) = shelf(scope.parts());
     let writers = Writers {
         scope,
         certificates: certificate_pens,
         issuers: issuer_pens,
         cluster_issuers: cluster_issuer_pens,
+        classes: class_pens,
+        requests: request_pens,
+        votes: vote_pens,
     };
     let caches = Caches {
         certificates,
         issuers,
         cluster_issuers,
+        classes,
+        requests,
+        votes,
         claims: Mutex::default(),
         glances: Mutex::default(),
+        about: Mutex::default(),
         authorities: Mutex::default(),
     };
     (caches, writers)
@@ -121,6 +147,57 @@ impl Caches {
     pub fn claimants(&self, namespace: &str, secret: &str) -> Vec<String> {
         let claims = lock(&self.claims);
         claims.get(&(namespace.to_owned(), secret.to_owned())).into_iter().flatten().cloned().collect()
+    }
+
+    /// The requests that were filed for this effect of this object, and the votes for each.
+    pub fn filed(&self, target: &TargetRef, effect: &EffectDigest, again: Option<&str>) -> Vec<Filed> {
+        let digest = effect.to_string();
+        self.about(&target.uid)
+            .iter()
+            .filter_map(|(namespace, name)| self.requests.get(&ObjectRef::new(name).within(namespace)))
+            .filter(|request| request.spec.target_ref == *target && request.spec.effect_digest == digest)
+            // One that somebody else filed is theirs to withdraw, and decides nothing here.
+            .filter(|request| {
+                request.name_any() == request_name(target, effect, &request.spec.approval_class, again)
+            })
+            .map(|request| Filed { votes: self.votes_for(&request.uid().unwrap_or_default()), request })
+            .collect()
+    }
+
+    /// Namespace and name of what was noted about the object with this UID.
+    pub(crate) fn about(&self, uid: &str) -> Vec<Place> {
+        lock(&self.about).get(uid).cloned().unwrap_or_default()
+    }
+
+    /// The votes for a request.
+    pub fn votes_for(&self, request_uid: &str) -> Vec<Arc<ApprovalDecision>> {
+        self.about(request_uid)
+            .iter()
+            .filter_map(|(namespace, name)| self.votes.get(&ObjectRef::new(name).within(namespace)))
+            .filter(|vote| vote.spec.request_ref.uid == request_uid)
+            .collect()
+    }
+
+    /// A request or a vote came, about the object with this UID.
+    pub(crate) fn note<K: kube::Resource>(&self, uid: &str, object: &K) {
+        let place = (object.namespace().unwrap_or_default(), object.name_any());
+        let mut about = lock(&self.about);
+        let places = about.entry(uid.to_owned()).or_default();
+        if !places.contains(&place) {
+            places.push(place);
+        }
+    }
+
+    /// A request or a vote is gone.
+    pub(crate) fn drop_note<K: kube::Resource>(&self, uid: &str, object: &K) {
+        let place = (object.namespace().unwrap_or_default(), object.name_any());
+        let mut about = lock(&self.about);
+        if let Some(places) = about.get_mut(uid) {
+            places.retain(|known| *known != place);
+            if places.is_empty() {
+                about.remove(uid);
+            }
+        }
     }
 
     /// A Certificate came or changed: it claims its Secret. Claims on other Secrets that it made before stay; `rivals`

@@ -8,7 +8,7 @@ use crate::own_writes::OwnWrites;
 use crate::queue::Queue;
 use crate::signer::Signer;
 use keywright_ambient::Clock;
-use keywright_crds::{Certificate, ClusterIssuer, Issuer};
+use keywright_crds::{ApprovalRequest, Certificate, ClusterIssuer, Issuer};
 use kube::{Client, ResourceExt};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -49,6 +49,7 @@ impl Context {
         live.extend(self.caches.certificates.state().iter().filter_map(|o| o.uid()));
         live.extend(self.caches.issuers.state().iter().filter_map(|o| o.uid()));
         live.extend(self.caches.cluster_issuers.state().iter().filter_map(|o| o.uid()));
+        live.extend(self.caches.requests.state().iter().filter_map(|o| o.uid()));
         self.writes.keep_only(&live);
         self.backoff.keep_only(&live);
         self.unpublished.keep_only(&live);
@@ -71,4 +72,6 @@ pub struct Queues {
     pub issuers: Queue<Issuer>,
     /// Cluster issuers.
     pub cluster_issuers: Queue<ClusterIssuer>,
+    /// Requests for approval.
+    pub requests: Queue<ApprovalRequest>,
 }

@@ -9,6 +9,7 @@
 //! ```
 
 mod agenda;
+pub mod approval;
 pub mod backoff;
 pub mod caches;
 pub mod certificate;

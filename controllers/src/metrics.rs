@@ -175,8 +175,11 @@ impl<S: Signer> Timed<S> {
                 SignerError::KeyLost(_)
                 | SignerError::Loosening(_)
                 | SignerError::StaleStep { .. }
+                | SignerError::ApprovalInvalid(_)
                 | SignerError::Refused(_),
             ) => "refused",
+            // Nothing is wrong: people are asked next.
+            Err(SignerError::ApprovalRequired { .. }) => "approval_required",
         };
         let took = self.clock.monotonic().saturating_duration_since(from);
         self.metrics.signer.with_label_values(&[method, result]).observe(took.as_secs_f64());

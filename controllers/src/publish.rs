@@ -23,6 +23,12 @@ impl Placed for keywright_crds::Certificate {
     }
 }
 
+impl Placed for keywright_crds::ApprovalRequest {
+    fn api(&self, client: &Client) -> Api<Self> {
+        namespaced(self, client)
+    }
+}
+
 impl Placed for keywright_crds::Issuer {
     fn api(&self, client: &Client) -> Api<Self> {
         namespaced(self, client)

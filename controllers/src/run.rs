@@ -6,7 +6,7 @@ use crate::error::{Error, Retry};
 use crate::queue::Queue;
 use crate::scope::Shelf;
 use crate::timers::{Action, Timers};
-use crate::{certificate, issuer};
+use crate::{approval, certificate, issuer};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use kube::api::ObjectMeta;
@@ -20,6 +20,9 @@ use std::time::Duration;
 
 /// Issuers are few, and each look asks the signer.
 const ISSUERS_AT_A_TIME: u16 = 8;
+
+/// Requests for approval wait for people.
+const REQUESTS_AT_A_TIME: u16 = 8;
 
 /// How often memory is cleared of objects that are gone.
 const FORGETTING: Duration = Duration::from_mins(1);
@@ -39,6 +42,7 @@ pub async fn run(ctx: Arc<Context>, concurrency: u16) {
                 &ctx,
                 issuer::reconcile
             ),
+            drive(&caches.requests, &queues.requests, REQUESTS_AT_A_TIME, &ctx, approval::reconcile),
         )
     };
     tokio::select! {

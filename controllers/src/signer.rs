@@ -1,4 +1,4 @@
-//! The signer, as the controllers see it: two requests, and three ways to fail.
+//! The signer, as the controllers see it: two requests, and the ways to fail.
 
 use futures::future::BoxFuture;
 use keywright_signer_protocol::v1alpha1::refusal::Reason;
@@ -30,6 +30,19 @@ pub enum SignerError {
         /// Its words.
         words: String,
     },
+    /// People have to agree first.
+    #[error("{words}")]
+    ApprovalRequired {
+        /// Names of the classes of which no approval was brought.
+        classes: Vec<String>,
+        /// Digest of the effect, as the signer sees it.
+        effect: String,
+        /// Its words.
+        words: String,
+    },
+    /// An approval that was brought does not hold, or not any more.
+    #[error("{0}")]
+    ApprovalInvalid(String),
     /// It refuses what was asked. Trying again helps only after a change.
     #[error("{0}")]
     Refused(String),
@@ -82,14 +95,22 @@ fn read(status: &Status) -> SignerError {
         | Reason::StaleFencingToken
         | Reason::AuthorityExpired
         | Reason::Unavailable
+        | Reason::PolicyStale
         | Reason::Internal => SignerError::Unavailable(words),
         Reason::StaleStep => SignerError::StaleStep { newest: refusal.newest_step, words },
+        Reason::ApprovalRequired => SignerError::ApprovalRequired {
+            classes: refusal.approval_classes,
+            effect: refusal.effect_digest,
+            words,
+        },
+        Reason::ApprovalInvalid => SignerError::ApprovalInvalid(words),
         Reason::UnknownAuthority => SignerError::KeyLost(words),
         Reason::Loosening | Reason::Immutable => SignerError::Loosening(words),
         Reason::Malformed
         | Reason::Forbidden
         | Reason::Constraint
         | Reason::ProofOfPossession
+        | Reason::PolicyDenied
         | Reason::Lint => SignerError::Refused(words),
     }
 }

@@ -1,5 +1,7 @@
 //! Follows the cluster: fills the caches and asks for looks. Reads only.
 
+mod approvals;
+
 use crate::caches::{Caches, Writers};
 use crate::context::Queues;
 use crate::scope::Part;
@@ -9,7 +11,7 @@ use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::Secret;
 use keywright_controllers_core::certificate::mark;
 use keywright_crds::{AnyIssuer, Certificate, ClusterIssuer, Issuer, IssuerKind, IssuerRef};
-use kube::api::{Api, PartialObjectMeta};
+use kube::api::{Api, ObjectMeta, PartialObjectMeta};
 use kube::runtime::WatchStreamExt;
 use kube::runtime::reflector::{ObjectRef, store::Writer};
 use kube::runtime::watcher::{self, Event, watcher};
@@ -23,7 +25,7 @@ const PAGE: u32 = 100;
 
 /// Follows all kinds until the process ends; resolves never.
 pub async fn follow(client: Client, caches: Arc<Caches>, queues: Arc<Queues>, writers: Writers) {
-    let Writers { scope, certificates, issuers, cluster_issuers } = writers;
+    let Writers { scope, certificates, issuers, cluster_issuers, classes, requests, votes } = writers;
     let certificates = certificates
         .into_iter()
         .map(|(part, pen)| follow_certificates(within(&client, part), &caches, &queues, pen));
@@ -36,7 +38,8 @@ pub async fn follow(client: Client, caches: Arc<Caches>, queues: Arc<Queues>, wr
         })
     });
     let secrets = scope.parts().into_iter().map(|part| follow_secrets(&client, part, &caches, &queues));
-    join!(join_all(certificates), join_all(issuers), join_all(cluster_issuers), join_all(secrets));
+    let approvals = approvals::follow(&client, &caches, &queues, classes, requests, votes);
+    join!(join_all(certificates), join_all(issuers), join_all(cluster_issuers), join_all(secrets), approvals);
 }
 
 /// What one watch of a kind sees.
@@ -56,7 +59,7 @@ async fn follow_certificates(
     queues: &Queues,
     mut writer: Writer<Certificate>,
 ) {
-    let events = watcher(api, listing()).modify(lighten);
+    let events = watcher(api, listing()).modify(lighten_certificate);
     each(events, "Certificate", |event| {
         match &event {
             Event::Apply(cert) | Event::InitApply(cert) => caches.claim(cert),
@@ -65,9 +68,15 @@ async fn follow_certificates(
         }
         writer.apply_watcher_event(&event);
         match &event {
-            Event::Apply(cert) => queues.certificates.push(ObjectRef::from_obj(cert)),
+            Event::Apply(cert) => {
+                queues.certificates.push(ObjectRef::from_obj(cert));
+                requests_about(cert, caches, queues);
+            }
             // Whoever stood behind it for the same Secret may go on.
-            Event::Delete(cert) => claimants_of(cert, caches, queues),
+            Event::Delete(cert) => {
+                claimants_of(cert, caches, queues);
+                requests_about(cert, caches, queues);
+            }
             // Objects of a list are in the store only when it is complete.
             Event::InitDone => {
                 everything(&writer, |cert| queues.certificates.push(ObjectRef::from_obj(cert)));
@@ -76,6 +85,15 @@ async fn follow_certificates(
         }
     })
     .await;
+}
+
+/// What it wants may be another effect, or be done.
+fn requests_about(cert: &Certificate, caches: &Caches, queues: &Queues) {
+    if cert.status.as_ref().is_some_and(|status| status.approval.is_some()) {
+        for (namespace, name) in caches.about(&cert.uid().unwrap_or_default()) {
+            queues.requests.push(ObjectRef::new(&name).within(&namespace));
+        }
+    }
 }
 
 fn claimants_of(cert: &Certificate, caches: &Caches, queues: &Queues) {
@@ -201,15 +219,25 @@ fn listing() -> watcher::Config {
     watcher::Config::default().page_size(PAGE)
 }
 
-/// Drops what no decision looks at and what makes up most of an object in memory: who owns which field, what others
-/// noted, and who asked for it, which stays in the API server for whoever asks.
+/// Drops what no decision looks at and what makes up most of an object in memory: who owns which field, and what others
+/// noted.
 fn lighten<K: Resource>(object: &mut K) {
     let meta = object.meta_mut();
     meta.managed_fields = None;
+    keep_annotations(meta, |name| name.starts_with("keywright.dev/"));
+}
+
+/// Of most Certificates nobody has to agree to anything, and who asked for them stays in the API server for whoever asks.
+fn lighten_certificate(cert: &mut Certificate) {
+    lighten(cert);
+    if cert.status.as_ref().is_none_or(|status| status.approval.is_none()) {
+        keep_annotations(&mut cert.metadata, |name| !name.starts_with("keywright.dev/requester-"));
+    }
+}
+
+fn keep_annotations(meta: &mut ObjectMeta, keep: impl Fn(&str) -> bool) {
     if let Some(mut annotations) = meta.annotations.take() {
-        annotations.retain(|name, _| {
-            name.starts_with("keywright.dev/") && !name.starts_with("keywright.dev/requester-")
-        });
+        annotations.retain(|name, _| keep(name));
         // An empty map keeps room for eleven.
         meta.annotations = (!annotations.is_empty()).then_some(annotations);
     }
@@ -217,10 +245,13 @@ fn lighten<K: Resource>(object: &mut K) {
 
 /// Resolves when the first full list of every kind has arrived.
 pub async fn filled(caches: &Caches) -> bool {
-    let all: [std::pin::Pin<Box<dyn Future<Output = bool> + Send + '_>>; 3] = [
+    let all: [std::pin::Pin<Box<dyn Future<Output = bool> + Send + '_>>; 6] = [
         Box::pin(async { caches.certificates.wait_until_ready().await.is_ok() }),
         Box::pin(async { caches.issuers.wait_until_ready().await.is_ok() }),
         Box::pin(async { caches.cluster_issuers.wait_until_ready().await.is_ok() }),
+        Box::pin(async { caches.classes.wait_until_ready().await.is_ok() }),
+        Box::pin(async { caches.requests.wait_until_ready().await.is_ok() }),
+        Box::pin(async { caches.votes.wait_until_ready().await.is_ok() }),
     ];
     join_all(all).await.into_iter().all(|ready| ready)
 }

@@ -11,7 +11,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Algorithm, IssuerRef, KeyUsage, Subject, is_default, rules, shape};
+use crate::{Algorithm, IssuerRef, KeyUsage, ObjectApproval, Subject, is_default, rules, shape};
 
 /// What a certificate is to say, which issuer signs it and which Secret receives it.
 #[derive(CustomResource, Serialize, Deserialize, KubeSchema, Clone, Debug, Default, PartialEq)]
@@ -302,6 +302,10 @@ pub struct CertificateStatus {
     #[schemars(schema_with = "shape::resource_version")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_resource_version: Option<String>,
+
+    /// The approval that the next issuance waits for, or that the last one used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<ObjectApproval>,
 
     /// The last issuances, newest first, as many as spec.revisionHistoryLimit says and never more than 20.
     #[schemars(length(max = 20))]

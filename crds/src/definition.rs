@@ -6,12 +6,14 @@
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceColumnDefinition, CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray,
-    JSONSchemaPropsOrBool,
+    JSONSchemaPropsOrBool, ValidationRule,
 };
 use kube::CustomResourceExt as _;
 use serde_json::json;
 
-use crate::{Certificate, ClusterIssuer, Issuer, Policy};
+use crate::{
+    ApprovalClass, ApprovalDecision, ApprovalRequest, Certificate, ClusterIssuer, Issuer, Policy, rules,
+};
 
 /// Every resource definition of this crate, in the order in which they are documented and installed.
 ///
@@ -22,6 +24,9 @@ pub fn definitions() -> Vec<CustomResourceDefinition> {
         finish(ClusterIssuer::crd(), &issuer_columns()),
         finish(Certificate::crd(), &certificate_columns()),
         finish(Policy::crd(), &policy_columns()),
+        finish(ApprovalClass::crd(), &class_columns()),
+        frozen(finish(ApprovalRequest::crd(), &request_columns())),
+        finish(ApprovalDecision::crd(), &decision_columns()),
     ]
 }
 
@@ -39,6 +44,23 @@ fn finish(
         describe_the_api(schema);
         if let Some(status) = schema.properties.as_mut().and_then(|fields| fields.get_mut("status")) {
             status.default = Some(JSON(json!({ "observedGeneration": -1 })));
+        }
+    }
+    definition
+}
+
+/// Adds the rules by which what is final stays final: on the whole object, where no update gets around them.
+fn frozen(mut definition: CustomResourceDefinition) -> CustomResourceDefinition {
+    let rules =
+        [rules::terminal_phase_stays(), rules::consumed_is_not_forgotten(), rules::filed_under_stays()];
+    for version in &mut definition.spec.versions {
+        if let Some(schema) = version.schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut()) {
+            let rules = rules.iter().map(|(rule, message)| ValidationRule {
+                rule: (*rule).to_owned(),
+                message: Some((*message).to_owned()),
+                ..ValidationRule::default()
+            });
+            schema.x_kubernetes_validations = Some(rules.collect());
         }
     }
     definition
@@ -139,6 +161,39 @@ fn issuer_columns() -> Vec<CustomResourceColumnDefinition> {
             "Last second in which the authority is valid (UTC).",
         ),
         column("Renews", ".status.authority.renewalTime", None, "When the authority is renewed (UTC)."),
+        age(),
+    ]
+}
+
+fn class_columns() -> Vec<CustomResourceColumnDefinition> {
+    vec![
+        column("Groups", ".spec.groups[*].name", None, "Groups that must agree."),
+        column("Proof", ".spec.proof", None, "What an approval must carry; empty: nothing."),
+        column("Waits", ".spec.requestTTL", Some(1), "How long a request waits; empty: 24h."),
+        column("Grant", ".spec.grantTTL", Some(1), "How long a grant lasts; empty: 1h."),
+        age(),
+    ]
+}
+
+fn request_columns() -> Vec<CustomResourceColumnDefinition> {
+    vec![
+        column("Phase", ".status.phase", None, "Where the request stands."),
+        column("Ready", READY_STATUS, Some(1), "Whether the effect was or may be carried out."),
+        column("Reason", READY_REASON, Some(1), "Why."),
+        column("Action", ".spec.action", None, "What is to happen."),
+        column("Target", ".spec.targetRef.name", None, "Object that it is about."),
+        column("Class", ".spec.approvalClass", None, "ApprovalClass that says who must agree."),
+        column("Missing", ".status.missing[*].group", None, "Groups that must still agree."),
+        column("Expires", ".status.expiresAt", None, "Until when the quorum must be complete (UTC)."),
+        age(),
+    ]
+}
+
+fn decision_columns() -> Vec<CustomResourceColumnDefinition> {
+    vec![
+        column("Request", ".spec.requestRef.name", None, "Request that the vote is for."),
+        column("Verdict", ".spec.verdict", None, "Approve or Deny."),
+        column("Approver", ".spec.approver.username", None, "Who voted."),
         age(),
     ]
 }

@@ -10,7 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
-use crate::{Algorithm, IssuerKind, IssuerRef, KeyUsage, Subject, is_default, rules, shape};
+use crate::{Algorithm, IssuerKind, IssuerRef, KeyUsage, ObjectApproval, Subject, is_default, rules, shape};
 
 /// An issuer is a union: exactly one member is set, and it never changes to another.
 #[derive(CustomResource, Serialize, Deserialize, KubeSchema, Clone, Debug, Default, PartialEq)]
@@ -132,7 +132,11 @@ impl AnyIssuer for ClusterIssuer {
     validation = rules::excluded_grows(rules::Subtree::DnsDomains),
     validation = rules::excluded_grows(rules::Subtree::IpRanges),
     validation = rules::excluded_grows(rules::Subtree::EmailAddresses),
-    validation = rules::excluded_grows(rules::Subtree::UriDomains)
+    validation = rules::excluded_grows(rules::Subtree::UriDomains),
+    validation = rules::approval_stays("firstIssuanceOfName"),
+    validation = rules::approval_stays("anyIssuance"),
+    validation = rules::approval_stays("caCertificates"),
+    validation = rules::approval_stays("loosening")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct AuthoritySpec {
@@ -179,6 +183,10 @@ pub struct AuthoritySpec {
     /// What certificates that this authority signs may be. May only be tightened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allowed: Option<AllowedLeaves>,
+
+    /// Who must agree before this authority signs. May only be added to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approvals: Option<AuthorityApprovals>,
 
     /// URLs (http or https) of the revocation list, written into every certificate. Immutable. At most 8.
     #[schemars(schema_with = "shape::urls")]
@@ -296,6 +304,31 @@ pub struct AllowedLeaves {
     pub is_ca: bool,
 }
 
+/// Names of the ApprovalClasses that must agree. The signer fixes them with the key and asks for the grant itself.
+#[derive(Serialize, Deserialize, KubeSchema, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct AuthorityApprovals {
+    /// For a certificate whose set of names this authority has not certified before.
+    #[schemars(schema_with = "shape::object_name")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_issuance_of_name: Option<String>,
+
+    /// For every certificate, renewals too.
+    #[schemars(schema_with = "shape::object_name")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub any_issuance: Option<String>,
+
+    /// For certificates of authorities.
+    #[schemars(schema_with = "shape::object_name")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_certificates: Option<String>,
+
+    /// For loosening what was fixed with the key.
+    #[schemars(schema_with = "shape::object_name")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loosening: Option<String>,
+}
+
 /// What is so about an issuer.
 #[derive(Serialize, Deserialize, KubeSchema, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
@@ -312,6 +345,10 @@ pub struct IssuerStatus {
     /// The authority's own certificate, once there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authority: Option<AuthorityStatus>,
+
+    /// The approval that the authority waits for, or that its last change used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<ObjectApproval>,
 }
 
 /// The certificate of an authority.

@@ -7,6 +7,7 @@
 //! ```text
 //!   key, subject, usage, reference     shared parts of a spec
 //!   issuer, certificate, policy        the kinds
+//!   approval_class, approval_request   and those of approvals
 //!   shape                              bounded strings, lists and maps as schemas
 //!   rules                              CEL rules and their messages
 //!   definition                         the finished CustomResourceDefinitions
@@ -16,6 +17,8 @@
 //! Conventions: camelCase on the wire, no explicit zero values (a field at its default is not serialized), and no
 //! schema default but that of `status`, so that a server-side apply of a manifest is all that anyone sees.
 
+mod approval_class;
+mod approval_request;
 mod certificate;
 mod definition;
 pub mod duration;
@@ -30,14 +33,24 @@ mod shape;
 mod subject;
 mod usage;
 
+pub use approval_class::{
+    ApprovalClass, ApprovalClassSpec, ApprovalGroup, ApprovalPrincipal, ApprovalProof, NoticeForm,
+    NotifyTarget, SecretEntry,
+};
+pub use approval_request::{
+    ApprovalDecision, ApprovalDecisionSpec, ApprovalPhase, ApprovalRequest, ApprovalRequestSpec,
+    ApprovalRequestStatus, ApprovalVerdict, MissingApproval, ObjectApproval, RequestRef, TargetRef,
+    UserIdentity, VoteSummary,
+};
 pub use certificate::{
     AdditionalOutputFormat, Certificate, CertificatePrivateKey, CertificateRevision, CertificateSpec,
     CertificateStatus, DeletionPolicy, KeyEncoding, OutputFormat, RotationPolicy, SecretTemplate,
 };
 pub use definition::definitions;
 pub use issuer::{
-    AllowedLeaves, AnyIssuer, AuthorityPrivateKey, AuthoritySpec, AuthorityStatus, ClusterIssuer,
-    ClusterIssuerSpec, Issuer, IssuerMember, IssuerSpec, IssuerStatus, NameConstraints, NameSubtrees,
+    AllowedLeaves, AnyIssuer, AuthorityApprovals, AuthorityPrivateKey, AuthoritySpec, AuthorityStatus,
+    ClusterIssuer, ClusterIssuerSpec, Issuer, IssuerMember, IssuerSpec, IssuerStatus, NameConstraints,
+    NameSubtrees,
 };
 pub use key::Algorithm;
 pub use policy::{

@@ -11,7 +11,9 @@ use kube::core::Rule;
 
 use crate::Algorithm;
 
+mod approval;
 mod transition;
+pub(crate) use approval::*;
 pub(crate) use transition::*;
 
 /// One label of a DNS name, in either case.

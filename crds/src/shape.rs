@@ -226,6 +226,120 @@ pub(crate) fn digest(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "maxLength": 71, "pattern": "^sha256:[0-9a-f]{64}$" })
 }
 
+/// A list whose items are objects with `key` as their name.
+fn keyed<T: schemars::JsonSchema>(generator: &mut SchemaGenerator, min: u32, max: u32, key: &str) -> Schema {
+    let item = T::json_schema(generator);
+    json_schema!({
+        "type": "array",
+        "minItems": min,
+        "maxItems": max,
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": [key],
+        "items": item,
+    })
+}
+
+/// Groups of a class.
+pub(crate) fn approval_groups(generator: &mut SchemaGenerator) -> Schema {
+    keyed::<crate::ApprovalGroup>(generator, 1, 8, "name")
+}
+
+/// People with several accounts.
+pub(crate) fn approval_principals(generator: &mut SchemaGenerator) -> Schema {
+    keyed::<crate::ApprovalPrincipal>(generator, 0, 256, "name")
+}
+
+/// Where notices go.
+pub(crate) fn notify_targets(generator: &mut SchemaGenerator) -> Schema {
+    keyed::<crate::NotifyTarget>(generator, 0, 8, "name")
+}
+
+/// Votes of a request.
+pub(crate) fn vote_summaries(generator: &mut SchemaGenerator) -> Schema {
+    keyed::<crate::VoteSummary>(generator, 0, 64, "name")
+}
+
+/// Groups that lack people.
+pub(crate) fn missing_approvals(generator: &mut SchemaGenerator) -> Schema {
+    keyed::<crate::MissingApproval>(generator, 0, 16, "group")
+}
+
+/// Delivered notices: target and event.
+pub(crate) fn notices_sent(_: &mut SchemaGenerator) -> Schema {
+    list(32, &text(1, 80, []))
+}
+
+/// `requestTTL` of a class.
+pub(crate) fn request_ttl(_: &mut SchemaGenerator) -> Schema {
+    duration("requestTTL", "1m")
+}
+
+/// `grantTTL` of a class.
+pub(crate) fn grant_ttl(_: &mut SchemaGenerator) -> Schema {
+    duration("grantTTL", "1m")
+}
+
+/// Name of a group or target of a class.
+pub(crate) fn approval_group_name(_: &mut SchemaGenerator) -> Schema {
+    text(1, 48, [rules::approval_group_name()])
+}
+
+/// A username, or the UID of one.
+pub(crate) fn username(_: &mut SchemaGenerator) -> Schema {
+    text(0, 253, [])
+}
+
+/// Usernames or groups that a class names.
+pub(crate) fn usernames(_: &mut SchemaGenerator) -> Schema {
+    list(64, &text(1, 253, []))
+}
+
+/// Groups of somebody: as many as an authenticator gives.
+pub(crate) fn user_groups(_: &mut SchemaGenerator) -> Schema {
+    list(512, &text(0, 253, []))
+}
+
+/// Extra facts about somebody.
+pub(crate) fn user_extra(_: &mut SchemaGenerator) -> Schema {
+    let values = list(32, &text(0, 1024, []));
+    json_schema!({ "type": "object", "maxProperties": 32, "additionalProperties": values })
+}
+
+/// One CamelCase word.
+pub(crate) fn action(_: &mut SchemaGenerator) -> Schema {
+    text(1, 63, [rules::action()])
+}
+
+/// The digest of an effect.
+pub(crate) fn effect_digest(_: &mut SchemaGenerator) -> Schema {
+    text(71, 71, [rules::effect_digest()])
+}
+
+/// An effect: a certificate of a thousand names fits.
+pub(crate) fn effect(_: &mut SchemaGenerator) -> Schema {
+    text(2, 393_216, [])
+}
+
+/// What changes, for people.
+pub(crate) fn diff(_: &mut SchemaGenerator) -> Schema {
+    text(0, 16384, [])
+}
+
+/// Why, in a person's words.
+pub(crate) fn reason(_: &mut SchemaGenerator) -> Schema {
+    text(0, 1024, [])
+}
+
+/// An armoured signature of OpenSSH.
+pub(crate) fn ssh_signature(_: &mut SchemaGenerator) -> Schema {
+    text(1, 16384, [rules::ssh_signature()])
+}
+
+/// The key of an entry of a Secret.
+pub(crate) fn secret_key(_: &mut SchemaGenerator) -> Schema {
+    text(1, 253, [])
+}
+
 /// Conditions as a list map keyed by `type`; bounds as those that Go's `metav1.Condition` declares.
 pub(crate) fn conditions(generator: &mut SchemaGenerator) -> Schema {
     let mut since = Time::json_schema(generator);

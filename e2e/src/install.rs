@@ -18,9 +18,10 @@ use std::time::Duration;
 pub(crate) const NAMESPACE: &str = "keywright-system";
 /// ServiceAccount of the operator.
 pub(crate) const OPERATOR: &str = "keywright-operator";
+/// ServiceAccount of the signer.
+pub(crate) const SIGNER: &str = "keywright-signer";
 /// ServiceAccount of the webhook.
 pub(crate) const WEBHOOK: &str = "keywright-webhook";
-const SIGNER: &str = "keywright-signer";
 const BOOTSTRAP: &str = "keywright-bootstrap";
 /// The ServiceAccounts of the chart.
 pub(crate) const ACCOUNTS: [&str; 4] = [OPERATOR, WEBHOOK, SIGNER, BOOTSTRAP];

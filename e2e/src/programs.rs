@@ -168,6 +168,7 @@ fn signer(site: &Site) -> Vec<String> {
         format!("--tls-dir={}", site.mount(install::SIGNER_TLS).display()),
         format!("--listen=127.0.0.1:{}", site.ports.signer),
         format!("--health-listen=127.0.0.1:{}", site.ports.signer_health),
+        format!("--kubeconfig={}", site.kubeconfig_of(install::SIGNER).display()),
     ]
 }
 

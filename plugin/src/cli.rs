@@ -73,6 +73,17 @@ pub enum Command {
     Status(Status),
     /// Asks for new certificates before they are due.
     Renew(Renew),
+    /// Shows requests for approval, or one of them with its effect.
+    Requests(Requests),
+    /// Agrees to a request for approval.
+    Approve(Vote),
+    /// Denies a request for approval; one denial is final.
+    Deny(Vote),
+    /// Says what a certificate waits for, and whose agreement it needs.
+    Why {
+        /// Name of the certificate.
+        name: String,
+    },
     /// Explains certificates in plain words.
     #[command(subcommand)]
     Inspect(Inspect),
@@ -182,6 +193,37 @@ pub enum DryRun {
     Server,
 }
 
+/// `requests`.
+#[derive(Debug, Args)]
+pub struct Requests {
+    /// Name of the request; without it all of them are listed.
+    pub name: Option<String>,
+    /// List those of all namespaces.
+    #[arg(short = 'A', long, conflicts_with = "name")]
+    pub all_namespaces: bool,
+}
+
+/// `approve` and `deny`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Where the class asks for signatures:
+  kubectl keywright approve web-1b2c --statement > statement
+  ssh-keygen -Y sign -n keywright.dev/approval -f ~/.ssh/id_ed25519 statement
+  kubectl keywright approve web-1b2c --signature statement.sig")]
+pub struct Vote {
+    /// Name of the request.
+    pub name: String,
+    /// Why.
+    #[arg(long, value_name = "WORDS")]
+    pub reason: Option<String>,
+    /// File with what ssh-keygen wrote over the statement.
+    #[arg(long, value_name = "FILE", conflicts_with = "statement")]
+    pub signature: Option<PathBuf>,
+    /// Prints the statement to be signed, and votes nothing.
+    #[arg(long)]
+    pub statement: bool,
+}
+
 /// `inspect`.
 #[derive(Debug, Subcommand)]
 pub enum Inspect {
@@ -286,6 +328,12 @@ mod tests {
             ("renew", false),
             ("renew web --all", false),
             ("renew web --timeout soon", false),
+            ("requests -A", true),
+            ("requests web-1b2c -A", false),
+            ("approve web-1b2c --reason seen", true),
+            ("approve web-1b2c --statement --signature f", false),
+            ("deny", false),
+            ("why web", true),
             ("inspect secret web-tls", true),
             ("inspect file -", true),
             ("inspect", false),

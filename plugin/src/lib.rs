@@ -6,6 +6,7 @@
 //! ```text
 //! cli        arguments                      connect   the cluster of the kubeconfig
 //! status     what is wanted and what is so  renew     asks for a new issuance
+//! approvals  requests, votes, and what is waited for
 //! inspect    certificates in plain words    verify    a certificate against the signer's log
 //! check      whether the installation works
 //! facts      a certificate as data          page      text for people
@@ -15,6 +16,7 @@
 //!
 //! Conventions of plugins: kubernetes.io/docs/tasks/extend-kubectl/kubectl-plugins.
 
+mod approvals;
 mod check;
 pub mod cli;
 mod completion;
@@ -79,6 +81,10 @@ async fn run(cli: &Cli, machine: &Machine) -> Result<ExitCode, Failure> {
         Command::Check(arguments) => check::run(global, arguments, machine).await,
         Command::Status(arguments) => status::run(global, arguments, machine).await,
         Command::Renew(arguments) => renew::run(global, arguments, machine).await,
+        Command::Requests(arguments) => approvals::requests(global, arguments, machine).await,
+        Command::Approve(arguments) => approvals::vote(global, arguments, true, machine).await,
+        Command::Deny(arguments) => approvals::vote(global, arguments, false, machine).await,
+        Command::Why { name } => approvals::why(global, name, machine).await,
         Command::Inspect(arguments) => inspect::run(global, arguments, machine).await,
         Command::Verify(arguments) => verify::run(global, arguments, machine).await,
         Command::Version => output::version(global.output, machine.terminal),

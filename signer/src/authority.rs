@@ -5,6 +5,7 @@
 //! ```
 
 use crate::algorithm;
+use crate::approval::Approved;
 use crate::authority_key::{AuthorityKey, FindError, KeyStore};
 use crate::constraints::KeyConstraints;
 use crate::ids::Uid;
@@ -119,6 +120,8 @@ pub struct Birth {
     pub parent: Option<Uid>,
     /// What it may sign.
     pub constraints: KeyConstraints,
+    /// Generation of the issuer object.
+    pub generation: u64,
     /// Its fresh key.
     pub key: AuthorityKey,
 }
@@ -126,7 +129,7 @@ pub struct Birth {
 impl Authority {
     /// A new authority, or holder of a key of another purpose, with its key sealed; it has no certificate yet.
     pub fn new(birth: Birth, kek: &Kek, entropy: &dyn Entropy) -> Result<Self, Refusal> {
-        let Birth { uid, purpose, subject, parent, constraints, key } = birth;
+        let Birth { uid, purpose, subject, parent, constraints, generation, key } = birth;
         let row = AuthorityRow {
             purpose: purpose.into(),
             state: KeyState::Active.into(),
@@ -135,6 +138,7 @@ impl Authority {
             constraints: constraints.wire().clone(),
             spki: key.public_key().spki_der().to_vec(),
             subject: subject.clone(),
+            generation,
             ..AuthorityRow::default()
         };
         let subject = parse::subject(Some(&subject))?;
@@ -172,11 +176,38 @@ impl Authority {
     }
 
     /// The same authority under tighter constraints, sealed anew because the seal is bound to them.
-    pub fn tightened(&self, to: KeyConstraints, kek: &Kek, entropy: &dyn Entropy) -> Result<Self, Refusal> {
+    pub fn tightened(
+        &self,
+        to: KeyConstraints,
+        generation: u64,
+        kek: &Kek,
+        entropy: &dyn Entropy,
+    ) -> Result<Self, Refusal> {
         let mut tighter = self.clone();
         tighter.row.constraints = to.wire().clone();
+        tighter.row.generation = generation.max(self.row.generation);
         tighter.constraints = to;
         tighter.sealed(kek, entropy)
+    }
+
+    /// The same authority under looser constraints: nobody has the leave to make it but a quorum.
+    pub fn loosened(
+        &self,
+        to: KeyConstraints,
+        generation: u64,
+        _leave: &Approved,
+        kek: &Kek,
+        entropy: &dyn Entropy,
+    ) -> Result<Self, Refusal> {
+        self.tightened(to, generation, kek, entropy)
+    }
+
+    /// The same authority, of whose object a newer generation was seen.
+    #[must_use]
+    pub fn seen_at(&self, generation: u64) -> Self {
+        let mut newer = self.clone();
+        newer.row.generation = generation;
+        newer
     }
 
     /// The same authority with a newer certificate.

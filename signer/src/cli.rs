@@ -3,6 +3,7 @@
 mod keys;
 mod witness;
 
+use crate::approval::pinned::{Pinned, PinnedError};
 use crate::authority_key::KeyStore;
 use crate::custody::{self, KeepError};
 use crate::hardening::HardeningError;
@@ -19,6 +20,7 @@ use clap::{Args, Parser, Subcommand};
 use keys::KeyCommand;
 use keywright_ambient::{Clock as _, SystemClock, SystemEntropy};
 use keywright_custody::{CustodyError, KekSpec, KeyStoreSpec};
+use keywright_signer_cluster::Access;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -74,6 +76,13 @@ struct Run {
     /// Folder with ca.crt, tls.crt, tls.key and peers.json; read again whenever they change.
     #[arg(long, value_name = "DIR", env = "KEYWRIGHT_SIGNER_TLS_DIR")]
     tls_dir: PathBuf,
+    /// Approval classes whose approvers sign with keys of their own, and those keys; read once, at the start.
+    #[arg(long, value_name = "FILE", env = "KEYWRIGHT_SIGNER_APPROVERS")]
+    approvers: Option<PathBuf>,
+    /// Kubeconfig with read-only credentials, to look up approvals without signatures; its server must be an IP address.
+    /// None: only classes pinned by --approvers are served.
+    #[arg(long, value_name = "FILE", env = "KEYWRIGHT_SIGNER_KUBECONFIG")]
+    kubeconfig: Option<PathBuf>,
     /// Address of the gRPC service.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8443")]
     listen: SocketAddr,
@@ -198,6 +207,9 @@ pub enum CliError {
     /// An argument that names a custodian, or a token.
     #[error(transparent)]
     Custody(#[from] CustodyError),
+    /// The file of approvers.
+    #[error(transparent)]
+    Approvers(#[from] PinnedError),
     /// The state folder.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -232,10 +244,20 @@ pub fn main() -> Result<(), CliError> {
             // Before the process is confined: afterwards it reaches no custodian any more.
             let state = &options.state_dir;
             let kek = custody::open_or_rewrap(&spec, old.as_ref(), state, seconds(), &SystemEntropy)?;
+            let pinned = match &options.approvers {
+                None => Pinned::default(),
+                Some(path) => Pinned::read(path)?,
+            };
+            let cluster = options.kubeconfig.as_deref().map(Access::read).transpose();
+            let cluster = cluster.map_err(RunError::from)?;
+            let api_server = cluster.as_ref().map(Access::address);
+            let token_file = cluster.as_ref().and_then(Access::token_file);
             let settings = Settings {
                 state: options.state_dir,
                 kek: Arc::new(kek),
                 keys: KeyStore::open(&key_store)?,
+                pinned,
+                cluster,
                 tls: options.tls_dir,
                 listen: options.listen,
                 health: options.health_listen,
@@ -247,12 +269,12 @@ pub fn main() -> Result<(), CliError> {
             };
             let reach = Reach {
                 write: [settings.state.clone()].into_iter().chain(key_store.folders()).collect(),
-                read: [settings.tls.clone()].into_iter().chain(key_store.files()).collect(),
+                read: [settings.tls.clone()].into_iter().chain(key_store.files()).chain(token_file).collect(),
                 listen: [settings.listen.port(), settings.health.port()]
                     .into_iter()
                     .chain(settings.log.map(|address| address.port()))
                     .collect(),
-                connect: key_store.ports(),
+                connect: key_store.ports().into_iter().chain(api_server.map(|at| at.port())).collect(),
             };
             let landlock = files::confine(&reach)?.as_str();
             if let Some(memory) = keywright_secmem::usage() {

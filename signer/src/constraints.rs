@@ -6,6 +6,7 @@
 
 use crate::access::{Access, with_burst};
 use crate::algorithm;
+use crate::approval::Demands;
 use crate::refusal::{Reason, Refusal};
 use keywright_pki::algorithm::KeyAlgorithm;
 use keywright_pki::constraints::{NameConstraints, Subtrees};
@@ -31,6 +32,8 @@ pub struct KeyConstraints {
     pub allow_ca: bool,
     /// Who may use it, and how often.
     pub access: Access,
+    /// Whose agreement its use needs.
+    pub demands: Demands,
     wire: wire::Constraints,
 }
 
@@ -71,6 +74,7 @@ fn normal(wire: wire::Constraints) -> wire::Constraints {
         allowed_usages: sorted(wire.allowed_usages),
         allowed_key_algorithms: sorted(wire.allowed_key_algorithms),
         allowed_callers: sorted(wire.allowed_callers),
+        approvals: wire.approvals.filter(|demands| *demands != wire::ApprovalDemands::default()),
         ..wire
     }
 }
@@ -120,6 +124,7 @@ impl KeyConstraints {
             algorithms: (!algorithms.is_empty()).then_some(algorithms),
             allow_ca: wire.allow_ca,
             access: Access::parse(&wire)?,
+            demands: Demands::parse(wire.approvals.as_ref())?,
             wire,
         })
     }
@@ -181,6 +186,7 @@ impl KeyConstraints {
             allowed_callers: or(own.allowed_callers, parent.wire.allowed_callers.clone()),
             rate_per_second: own.rate_per_second.or(parent.wire.rate_per_second),
             burst: if own.rate_per_second.is_some() { own.burst } else { own.burst.or(parent.wire.burst) },
+            approvals: Demands::inherit(own.approvals, parent.wire.approvals.as_ref()),
         })?;
         match child.looser_than(parent) {
             None => Ok(child),
@@ -200,6 +206,29 @@ impl KeyConstraints {
         if asked.wire == self.wire {
             return Ok(None);
         }
+        self.same_urls(&asked)?;
+        if self.demands.loosening.is_none() && asked.demands.loosening.is_some() {
+            // Otherwise whoever may ask could name a class of their own that lets everything become looser.
+            return Err(Refusal::new(
+                Reason::Loosening,
+                "approvals.loosening",
+                "a key that was made to become no looser cannot be given a class that may loosen it",
+                "leave it out, or make a new authority with it",
+            ));
+        }
+        match asked.looser_than(self) {
+            None => Ok(Some(asked)),
+            Some(found) => Err(Refusal::new(
+                Reason::Loosening,
+                found.field,
+                format!("constraints of a key only become tighter: {}", found.why),
+                "put it back, or make a new authority",
+            )),
+        }
+    }
+
+    /// Whether the parts that never change are the same. Errors: `Loosening` naming the list of URLs that differs.
+    pub fn same_urls(&self, asked: &Self) -> Result<(), Refusal> {
         let urls = [
             (
                 "crlDistributionPoints",
@@ -221,15 +250,7 @@ impl KeyConstraints {
                 "put it back, or make a new authority",
             ));
         }
-        match asked.looser_than(self) {
-            None => Ok(Some(asked)),
-            Some(found) => Err(Refusal::new(
-                Reason::Loosening,
-                found.field,
-                format!("constraints of a key only become tighter: {}", found.why),
-                "put it back, or make a new authority",
-            )),
-        }
+        Ok(())
     }
 
     fn looser_than(&self, other: &Self) -> Option<Looser> {
@@ -271,6 +292,9 @@ impl KeyConstraints {
         }
         if self.allow_ca && !other.allow_ca {
             return looser("allowed.isCA", "it was not allowed".into());
+        }
+        if let Some((field, class)) = self.demands.looser_than(&other.demands) {
+            return looser(field, format!("class {class} has to agree"));
         }
         self.access.looser_than(&other.access).and_then(|(field, why)| looser(field, why))
     }

@@ -13,6 +13,7 @@ mod keys;
 mod scene;
 mod turn;
 
+use crate::approval::{Cleared, Gate};
 use crate::authority::{Authority, Keyring};
 use crate::authority_key::{AuthorityKey, KeyStore};
 use crate::draft;
@@ -82,6 +83,7 @@ enum Job {
 /// A request that was authorised and parsed.
 struct Asked<T> {
     ask: T,
+    cleared: Cleared,
     caller: String,
     /// A fresh key, for a new authority.
     key: Option<AuthorityKey>,
@@ -119,6 +121,8 @@ pub struct Parts {
     pub entropy: Arc<dyn Entropy>,
     /// Number of signing threads, at least one.
     pub signers: usize,
+    /// Where approvals are checked.
+    pub gate: Gate,
 }
 
 #[derive(Default)]
@@ -142,6 +146,8 @@ pub struct Engine {
     jobs: Sender<Job>,
     shared: Arc<Shared>,
     keys: KeyStore,
+    clock: Arc<dyn Clock>,
+    gate: Gate,
     entropy: Arc<dyn Entropy>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -168,11 +174,12 @@ impl Engine {
             threads.push(thread.spawn(move || sign(&recorded, &jobs)).map_err(no_thread)?);
         }
         let (state, keys, entropy) = (parts.state.clone(), parts.keys.clone(), Arc::clone(&parts.entropy));
+        let (clock, gate) = (Arc::clone(&parts.clock), parts.gate.clone());
         let writer = turn::Writer::new(parts, Arc::clone(&shared), store, to_sign);
         let thread = std::thread::Builder::new().name("writer".into());
         let writer = thread.spawn(move || writer.run(&queue));
         threads.push(writer.map_err(|source| StoreError::Io { path: state, source })?);
-        Ok(Self { jobs, shared, keys, entropy, threads: Mutex::new(threads) })
+        Ok(Self { jobs, shared, keys, clock, gate, entropy, threads: Mutex::new(threads) })
     }
 
     /// How it is.
@@ -203,20 +210,22 @@ impl Engine {
     }
 
     /// Asks for a leaf.
-    pub async fn issue(&self, ask: ValidIssue, caller: String) -> Result<Answer, Refusal> {
+    pub async fn issue(&self, mut ask: ValidIssue, caller: String) -> Result<Answer, Refusal> {
+        let cleared = self.gate.examine(std::mem::take(&mut ask.approvals), &*self.clock).await;
         let (reply, answer) = oneshot::channel();
-        self.post(Job::Issue(Box::new(Asked { ask, caller, key: None, reply })), answer).await
+        self.post(Job::Issue(Box::new(Asked { ask, cleared, caller, key: None, reply })), answer).await
     }
 
     /// Asks for an authority; `key` is a fresh one, needed when the authority is new.
     pub async fn ensure(
         &self,
-        ask: ValidEnsure,
+        mut ask: ValidEnsure,
         key: Option<AuthorityKey>,
         caller: String,
     ) -> Result<Answer, Refusal> {
+        let cleared = self.gate.examine(std::mem::take(&mut ask.approvals), &*self.clock).await;
         let (reply, answer) = oneshot::channel();
-        self.post(Job::Ensure(Box::new(Asked { ask, caller, key, reply })), answer).await
+        self.post(Job::Ensure(Box::new(Asked { ask, cleared, caller, key, reply })), answer).await
     }
 
     /// Asks for a key of another purpose than certificates; `key` is a fresh one, needed when it is new.
@@ -227,7 +236,8 @@ impl Engine {
         caller: String,
     ) -> Result<Answer, Refusal> {
         let (reply, answer) = oneshot::channel();
-        self.post(Job::Key(Box::new(Asked { ask, caller, key, reply })), answer).await
+        self.post(Job::Key(Box::new(Asked { ask, cleared: Cleared::default(), caller, key, reply })), answer)
+            .await
     }
 
     /// Logs a refusal that was decided elsewhere; returns it, or that the log cannot be written.

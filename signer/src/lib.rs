@@ -5,11 +5,12 @@
 //!   engine: history, judge, path (Linted -> Recorded -> Signed -> Released) -> ledger (one durable commit)
 //!   behind it: log (C2SP tlog-tiles, for others to verify)          at rest: seal (AES-256-GCM under a KEK)
 //! ```
-//! Owns the keys, their constraints and the log. Never sees a Secret of a tenant, never talks to a cluster, and never
-//! signs bytes that it did not build itself.
+//! Owns the keys, their constraints and the log. Never sees a Secret of a tenant, asks a cluster about approvals only
+//! and only where it is told to, and never signs bytes that it did not build itself.
 
 pub mod access;
 mod algorithm;
+pub mod approval;
 pub mod authority;
 pub mod authority_key;
 pub mod cli;

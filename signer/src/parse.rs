@@ -3,6 +3,7 @@
 //! Runs after the caller was authorised and before anything else; total, and linear in the size of its input.
 
 use crate::algorithm;
+use crate::approval::{Brought, evidence};
 use crate::ids::{RequestId, Uid};
 use crate::refusal::{Reason, Refusal};
 use aws_lc_rs::digest::{SHA256, digest};
@@ -39,6 +40,12 @@ pub struct ValidIssue {
     pub usages: Usages,
     /// Whether it is an authority's.
     pub is_ca: bool,
+    /// The usages as they were asked for.
+    pub asked_usages: Usages,
+    /// The object that it is for.
+    pub object: wire::ObjectRef,
+    /// The approvals that it brings.
+    pub approvals: Vec<Brought>,
     /// Digest of everything asked for but the key.
     pub effect: [u8; 32],
     /// The personal fields, for the log's commitment.
@@ -66,6 +73,12 @@ pub struct ValidEnsure {
     pub constraints: wire::Constraints,
     /// The key identifier that the asker has seen; none: the authority may be made.
     pub expected_key_id: Option<Vec<u8>>,
+    /// The object that it is for.
+    pub object: wire::ObjectRef,
+    /// Generation of that object.
+    pub generation: u64,
+    /// The approvals that it brings.
+    pub approvals: Vec<Brought>,
     /// Digest of everything asked for but the constraints.
     pub effect: [u8; 32],
     /// The personal fields, for the log's commitment.
@@ -195,6 +208,7 @@ pub fn issue(request: &wire::IssueRequest) -> Result<ValidIssue, Refusal> {
         }
     })?;
     let public_key = csr.public_key().clone();
+    let asked_usages = usages.clone();
     let mut usages = usages.for_leaf(public_key.algorithm());
     let signs = [KeyUsage::CertSign, KeyUsage::CrlSign];
     if request.is_ca {
@@ -211,6 +225,9 @@ pub fn issue(request: &wire::IssueRequest) -> Result<ValidIssue, Refusal> {
         request_key: None,
         object: None,
         pkcs10: Vec::new(),
+        approvals: Vec::new(),
+        policy_digest: String::new(),
+        policy_facts: None,
         ..request.clone()
     };
     Ok(ValidIssue {
@@ -224,6 +241,9 @@ pub fn issue(request: &wire::IssueRequest) -> Result<ValidIssue, Refusal> {
         duration,
         usages,
         is_ca: request.is_ca,
+        asked_usages,
+        object: request.object.clone().unwrap_or_default(),
+        approvals: evidence::parse(&request.approvals)?,
         effect: effect(&asked),
     })
 }
@@ -259,6 +279,10 @@ pub fn ensure(request: &wire::EnsureAuthorityRequest) -> Result<ValidEnsure, Ref
         object: None,
         constraints: None,
         expected_key_id: Vec::new(),
+        generation: 0,
+        approvals: Vec::new(),
+        policy_digest: String::new(),
+        policy_facts: None,
         ..request.clone()
     };
     Ok(ValidEnsure {
@@ -272,6 +296,9 @@ pub fn ensure(request: &wire::EnsureAuthorityRequest) -> Result<ValidEnsure, Ref
         parent,
         constraints: request.constraints.clone().unwrap_or_default(),
         expected_key_id: (!request.expected_key_id.is_empty()).then(|| request.expected_key_id.clone()),
+        object: request.object.clone().unwrap_or_default(),
+        generation: request.generation,
+        approvals: evidence::parse(&request.approvals)?,
         effect: effect(&asked),
     })
 }

@@ -9,11 +9,12 @@
 //! Signing what was not linted or not first written down does not compile; nor does handing out a certificate that is
 //! not in the log. Each token is moved, so it is used once.
 
+use crate::approval::Approved;
 use crate::authority::{Authority, Current};
 use crate::authority_key::AuthorityKey;
 use crate::draft;
 use crate::ids::{RequestId, Uid};
-use crate::ledger::{AuthorityRow, Batch, Ledger, LedgerError, PlainRow, RequestRow, RequestState};
+use crate::ledger::{AuthorityRow, Batch, Ledger, LedgerError, MarkRow, PlainRow, RequestRow, RequestState};
 use crate::log::entry::{Entry, Kind, Value, commit};
 use crate::refusal::{Reason, Refusal};
 use keywright_pki::certificate::{Certificate, TbsDer, Template, TemplateError, assemble};
@@ -43,6 +44,8 @@ pub struct Purpose {
     pub salt: [u8; 16],
     /// Personal fields.
     pub plain: Vec<String>,
+    /// Marks of the names that are certified once this is signed.
+    pub names: Vec<[u8; 32]>,
 }
 
 /// A certificate to be, checked.
@@ -51,6 +54,8 @@ pub struct Linted {
     tbs: TbsDer,
     row: RequestRow,
     intent: Entry,
+    approved: Approved,
+    salts: Vec<[u8; 16]>,
 }
 
 /// A certificate to be, whose intent is durable.
@@ -106,10 +111,18 @@ fn template_refusal(error: &TemplateError) -> Refusal {
 }
 
 impl Linted {
-    /// Builds the bytes to sign and lints them. `now`: seconds since the Unix epoch.
+    /// Builds the bytes to sign and lints them. `approved`: the leave to sign them; `salts`: one for each use of an
+    /// approval. `now`: seconds since the Unix epoch.
     ///
     /// Errors: `Malformed` or `Lint`, naming field and rule.
-    pub fn lint(template: &Template, purpose: Purpose, now: u64) -> Result<Self, Refusal> {
+    pub fn lint(
+        template: &Template,
+        mut purpose: Purpose,
+        mut approved: Approved,
+        salts: Vec<[u8; 16]>,
+        now: u64,
+    ) -> Result<Self, Refusal> {
+        purpose.names = approved.take_names();
         let tbs = template.tbs_der(purpose.issuer.algorithm()).map_err(|error| template_refusal(&error))?;
         let draft = draft::of(&tbs)?;
         if let Some(finding) = lint::lint_certificate(&draft).into_iter().next() {
@@ -149,7 +162,7 @@ impl Linted {
             .with("isCa", template.ca.is_some())
             .with("tbs", hex::encode(digest))
             .with("names", commit(&purpose.salt, &purpose.plain));
-        Ok(Self { purpose, tbs, row, intent })
+        Ok(Self { purpose, tbs, row, intent, approved, salts })
     }
 }
 
@@ -276,8 +289,25 @@ impl Turn {
         self.batch.authorities.push((authority.uid, authority.row().clone()));
     }
 
+    /// Records that an approval is used up, in the same commit as what it allows. Errors: an entry is too long.
+    pub fn use_up(&mut self, approved: &Approved, salts: &[[u8; 16]]) -> Result<(), Refusal> {
+        let mut index = self.next_index();
+        for ((entry, fields), salt) in approved.entries(self.now, salts).into_iter().zip(salts) {
+            index = self.enter(&entry)?;
+            self.batch.plain.push((index, PlainRow { salt: salt.to_vec(), fields }));
+        }
+        self.batch.marks.extend(approved.rows(index));
+        Ok(())
+    }
+
+    /// A mark of this turn, not yet committed.
+    pub fn mark(&self, key: &[u8; 32]) -> Option<MarkRow> {
+        self.batch.marks.iter().find(|(known, _)| known == key).map(|(_, row)| row.clone())
+    }
+
     /// Records the intent. Errors: its entry is too long.
     pub fn add(&mut self, mut linted: Linted) -> Result<(), Refusal> {
+        self.use_up(&linted.approved, &linted.salts)?;
         linted.row.intent = self.enter(&linted.intent)?;
         let plain = PlainRow { salt: linted.purpose.salt.to_vec(), fields: linted.purpose.plain.clone() };
         self.batch.plain.push((linted.row.intent, plain));
@@ -300,6 +330,10 @@ impl Turn {
         signed.row.certificate = der.to_vec();
         signed.row.log_index = index;
         self.batch.requests.push((signed.purpose.id, signed.row.clone()));
+        for name in std::mem::take(&mut signed.purpose.names) {
+            let row = MarkRow { request: signed.purpose.id.key().to_vec(), index, ..MarkRow::default() };
+            self.batch.marks.push((name, row));
+        }
         if let Some(authority) = signed.purpose.subject_authority.take() {
             let certificate = signed.certificate.clone();
             let current = Current { certificate, step: signed.purpose.id.step, log_index: index };

@@ -17,6 +17,21 @@ pub struct Refusal {
     pub fix: String,
     /// With `StaleStep` the newest step that was signed for the object; else 0.
     pub newest_step: u64,
+    /// What an approval or a policy is about, when one of them refused.
+    pub about: Option<Box<About>>,
+}
+
+/// What people or policies were asked about.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct About {
+    /// Classes that have to agree.
+    pub classes: Vec<String>,
+    /// Text form of the effect's digest; empty: there is none yet.
+    pub effect: String,
+    /// Text form of the digest of the policies in force; empty: there are none.
+    pub policies: String,
+    /// Identifier of the policy decision; empty: no policy decided.
+    pub decision: String,
 }
 
 impl Refusal {
@@ -27,7 +42,7 @@ impl Refusal {
         rule: impl Into<String>,
         fix: impl Into<String>,
     ) -> Self {
-        Self { reason, field: field.into(), rule: rule.into(), fix: fix.into(), newest_step: 0 }
+        Self { reason, field: field.into(), rule: rule.into(), fix: fix.into(), newest_step: 0, about: None }
     }
 
     /// A newer step of this object was signed: whoever asks works from an older state than there was.
@@ -37,6 +52,12 @@ impl Refusal {
         let refusal =
             Self::new(Reason::StaleStep, "requestKey.step", rule, "ask with the object's newest revision");
         Self { newest_step: newest, ..refusal }
+    }
+
+    /// The refusal with what it is about.
+    #[must_use]
+    pub fn about(self, about: About) -> Self {
+        Self { about: Some(Box::new(about)), ..self }
     }
 
     /// The log or the disk failed; nothing was signed.
@@ -56,7 +77,13 @@ impl Refusal {
 
     /// As a message of the protocol.
     pub fn to_wire(&self) -> wire::Refusal {
+        let About { classes, effect, policies, decision } =
+            self.about.as_deref().cloned().unwrap_or_default();
         wire::Refusal {
+            approval_classes: classes,
+            effect_digest: effect,
+            policy_digest: policies,
+            decision_id: decision,
             reason: self.reason.into(),
             field: self.field.clone(),
             rule: self.rule.clone(),

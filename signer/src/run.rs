@@ -1,5 +1,7 @@
 //! The running process: engine, listeners, signals, in the order that makes readiness true.
 
+use crate::approval::Gate;
+use crate::approval::pinned::Pinned;
 use crate::authority_key::KeyStore;
 use crate::engine::{Engine, Parts};
 use crate::hardening::{HardeningError, calls};
@@ -11,6 +13,7 @@ use crate::service::Service;
 use crate::store::{StoreError, log_dir};
 use crate::transport::accept;
 use keywright_ambient::{SystemClock, SystemEntropy};
+use keywright_signer_cluster::{Access, ReadError, Records};
 use keywright_signer_protocol::tls::{TlsError, TlsFolder};
 use keywright_signer_protocol::v1alpha1::signer_server::SignerServer;
 use std::io;
@@ -40,6 +43,10 @@ pub struct Settings {
     pub kek: Arc<Kek>,
     /// Where keys of new authorities are made, and those in a token found.
     pub keys: KeyStore,
+    /// Classes whose approvers sign.
+    pub pinned: Pinned,
+    /// How the API server is read, if it is.
+    pub cluster: Option<Access>,
     /// Folder of certificate, key, root and pins.
     pub tls: PathBuf,
     /// Where gRPC is served.
@@ -73,6 +80,9 @@ pub enum RunError {
         /// Why.
         source: io::Error,
     },
+    /// The API server's address or the credentials for it.
+    #[error("kubeconfig: {0}")]
+    Cluster(#[from] ReadError),
     /// The process could not be confined.
     #[error(transparent)]
     Hardening(#[from] HardeningError),
@@ -87,9 +97,13 @@ pub enum RunError {
 /// Serves until SIGTERM or SIGINT, then lets requests under way finish.
 pub async fn run(settings: Settings) -> Result<(), RunError> {
     // A token's library may have to find its device again.
-    let outward = match &settings.keys {
-        KeyStore::Memory => calls::Outward::Never,
-        KeyStore::Token(_) => calls::Outward::Connects,
+    let outward = match (&settings.keys, &settings.cluster) {
+        (KeyStore::Memory, None) => calls::Outward::Never,
+        (KeyStore::Token(_), _) | (KeyStore::Memory, Some(_)) => calls::Outward::Connects,
+    };
+    let records = match settings.cluster {
+        None => None,
+        Some(access) => Some(Arc::new(access.reader()?) as Arc<dyn Records>),
     };
     let folder = TlsFolder::open(&settings.tls)?;
     let bind = |what, address: SocketAddr, option| async move {
@@ -107,6 +121,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
         keys: settings.keys,
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
+        gate: Gate { pinned: settings.pinned, records },
         signers: std::thread::available_parallelism().map_or(2, usize::from),
     };
     let engine =

@@ -38,6 +38,7 @@ fn engine(state: &Path, kek: &KekSpec, keys: KeyStore) -> Result<Engine, StoreEr
         clock: FixedClock::at(NOW) as Arc<dyn Clock>,
         entropy: Arc::new(SystemEntropy),
         signers: 2,
+        gate: keywright_signer::approval::Gate::default(),
     })
 }
 

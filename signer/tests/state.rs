@@ -383,7 +383,12 @@ async fn nothing_is_signed_on_a_full_or_read_only_disk_and_signing_goes_on_after
         return;
     };
     Kek::create(&dir.path().join("kek"), &SystemEntropy).unwrap();
-    let mut bench = Bench { dir, clock: support::FixedClock::at(support::NOW), engine: None };
+    let mut bench = Bench {
+        dir,
+        clock: support::FixedClock::at(support::NOW),
+        engine: None,
+        gate: keywright_signer::approval::Gate::default(),
+    };
     bench.open().unwrap();
     bench.ensure(&root()).await.unwrap();
     bench.ensure(&child()).await.unwrap();

@@ -9,6 +9,7 @@
 //! cluster --observe--> World --------/
 //! ```
 
+pub mod approval;
 pub mod certificate;
 pub mod conditions;
 pub mod issuer;

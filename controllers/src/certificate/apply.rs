@@ -1,5 +1,6 @@
 //! Carries out a plan that acts: asks the signer, writes the Secret. Chooses nothing.
 
+use super::people::{self, Filing};
 use super::unpublished::Made;
 use crate::context::{Context, FIELD_MANAGER};
 use crate::error::Error;
@@ -12,12 +13,13 @@ use keywright_controllers_core::certificate::ready::Outcome;
 use keywright_controllers_core::certificate::secret::{Publication, publication};
 use keywright_controllers_core::certificate::valid::ValidCertificate;
 use keywright_controllers_core::wire;
+use keywright_crds::Certificate as Object;
 use keywright_pki::algorithm::KeyAlgorithm;
 use keywright_pki::certificate::Certificate;
 use keywright_pki::csr;
 use keywright_pki::key::{KeyError, PrivateKey};
 use keywright_pki::name::{DistinguishedName, SubjectAltNames};
-use keywright_signer_protocol::v1alpha1::{IssueRequest, ObjectRef, RequestKey};
+use keywright_signer_protocol::v1alpha1::{ApprovalUse, IssueRequest, ObjectRef, RequestKey};
 use kube::ResourceExt;
 use kube::api::{Api, Patch, PatchParams};
 
@@ -25,59 +27,95 @@ use kube::api::{Api, Patch, PatchParams};
 /// just been given would ask for the next one, and so on without end.
 const CLOCKS_APART: SignedDuration = SignedDuration::from_mins(5);
 
-/// What the plan ended in, and the resourceVersion of the Secret that was written.
+/// What a plan ended in.
+pub(super) struct Applied {
+    pub(super) outcome: Outcome,
+    /// resourceVersion of the Secret that was written.
+    pub(super) secret: Option<String>,
+    /// Requests for approval to file once the status tells of them.
+    pub(super) filing: Option<Filing>,
+}
+
+impl Applied {
+    fn written(outcome: Outcome, secret: Option<String>) -> Self {
+        Self { outcome, secret, filing: None }
+    }
+}
+
+impl From<Outcome> for Applied {
+    fn from(outcome: Outcome) -> Self {
+        Self::written(outcome, None)
+    }
+}
+
+/// A certificate was not made.
+enum Unmade {
+    Signer(SignerError),
+    People(Box<Applied>),
+}
+
+/// Carries out a plan. `object`: the Certificate as the cache has it.
 pub(super) async fn apply(
     ctx: &Context,
+    object: &Object,
     cert: &ValidCertificate,
     plan: Plan,
     world: &mut World,
-) -> Result<(Outcome, Option<String>), Error> {
+) -> Result<Applied, Error> {
     match plan {
-        Plan::Sign { order } => sign(ctx, cert, order, world).await,
+        Plan::Sign { order } => sign(ctx, object, cert, order, world).await,
         Plan::Republish { leaf, publication, because } => {
             tracing::info!(namespace = cert.namespace, name = cert.name, because, "writing the Secret again");
             match write(ctx, &publication).await? {
-                Ok(version) => Ok((Outcome::Current { leaf, renewed: false }, version)),
-                Err(words) => Ok((Outcome::SecretNotWritten { words, leaf: Some(leaf) }, None)),
+                Ok(version) => Ok(Applied::written(Outcome::Current { leaf, renewed: false }, version)),
+                Err(words) => Ok(Outcome::SecretNotWritten { words, leaf: Some(leaf) }.into()),
             }
         }
         // These leave nothing to do; their outcome is known from the plan.
-        Plan::Rest { leaf } => Ok((Outcome::Current { leaf, renewed: false }, None)),
-        Plan::Wait { on, leaf } => Ok((Outcome::Waiting { on, issuer: cert.issuer.clone(), leaf }, None)),
-        Plan::Stop { because } => Ok((Outcome::Blocked { because, secret: cert.secret_name.clone() }, None)),
+        Plan::Rest { leaf } => Ok(Outcome::Current { leaf, renewed: false }.into()),
+        Plan::Wait { on, leaf } => Ok(Outcome::Waiting { on, issuer: cert.issuer.clone(), leaf }.into()),
+        Plan::Stop { because } => Ok(Outcome::Blocked { because, secret: cert.secret_name.clone() }.into()),
     }
 }
 
 async fn sign(
     ctx: &Context,
+    object: &Object,
     cert: &ValidCertificate,
     order: Order,
     world: &mut World,
-) -> Result<(Outcome, Option<String>), Error> {
+) -> Result<Applied, Error> {
     let before = match &world.found {
         Found::Ours(held) => leaf_facts(cert, held),
         Found::Nothing | Found::Blocked(_) => None,
     };
     let made = match ctx.unpublished.take(&cert.uid, order.step, &order.effect) {
         Some(made) => made,
-        None => match ask(ctx, cert, &order, world).await? {
+        None => match ask(ctx, object, cert, &order, world).await? {
             Ok(made) => made,
-            Err(SignerError::Refused(words) | SignerError::Loosening(words)) => {
+            Err(Unmade::People(applied)) => return Ok(*applied),
+            Err(Unmade::Signer(SignerError::Refused(words) | SignerError::Loosening(words))) => {
                 ctx.unpublished.refused(&cert.uid, ask_digest(&order), words.clone());
                 let because = Blocked::Refused { words };
-                return Ok((Outcome::Blocked { because, secret: cert.secret_name.clone() }, None));
+                return Ok(Outcome::Blocked { because, secret: cert.secret_name.clone() }.into());
             }
-            Err(SignerError::StaleStep { newest, words }) => {
+            Err(Unmade::Signer(SignerError::StaleStep { newest, words })) => {
                 ctx.unpublished.behind(&cert.uid, newest);
                 return Err(Error::Behind(words));
             }
-            Err(SignerError::Unavailable(words) | SignerError::KeyLost(words)) => {
-                return Ok((Outcome::SignerUnavailable { words, leaf: before }, None));
+            Err(Unmade::Signer(
+                SignerError::ApprovalInvalid(words) | SignerError::ApprovalRequired { words, .. },
+            )) => {
+                people::look_again(ctx, cert);
+                return Ok(Outcome::ApprovalNotTaken { words, leaf: before }.into());
+            }
+            Err(Unmade::Signer(SignerError::Unavailable(words) | SignerError::KeyLost(words))) => {
+                return Ok(Outcome::SignerUnavailable { words, leaf: before }.into());
             }
         },
     };
     if let Some(words) = unusable(&made, cert, &order, world) {
-        return Ok((Outcome::AnswerUnusable { words, leaf: before }, None));
+        return Ok(Outcome::AnswerUnusable { words, leaf: before }.into());
     }
     let issuer = Some(order.authority.uid.clone());
     let leaf = facts_of(cert, &made.leaf, order.step, Some(made.log_index), issuer);
@@ -93,11 +131,11 @@ async fn sign(
                 because = ?order.because,
                 "issued"
             );
-            Ok((Outcome::Current { leaf, renewed: true }, version))
+            Ok(Applied::written(Outcome::Current { leaf, renewed: true }, version))
         }
         Ok(Err(words)) => {
             ctx.unpublished.keep(&cert.uid, made);
-            Ok((Outcome::SecretNotWritten { words, leaf: before }, None))
+            Ok(Outcome::SecretNotWritten { words, leaf: before }.into())
         }
         Err(error) => {
             ctx.unpublished.keep(&cert.uid, made);
@@ -108,23 +146,32 @@ async fn sign(
 
 async fn ask(
     ctx: &Context,
+    object: &Object,
     cert: &ValidCertificate,
     order: &Order,
     world: &mut World,
-) -> Result<Result<Made, SignerError>, Error> {
+) -> Result<Result<Made, Unmade>, Error> {
     if let Some(words) = ctx.unpublished.refusal(&cert.uid, &ask_digest(order)) {
-        return Ok(Err(SignerError::Refused(words)));
+        return Ok(Err(Unmade::Signer(SignerError::Refused(words))));
     }
     let kept = match &mut world.found {
         Found::Ours(held) if order.keep_key => held.key.take(),
         Found::Ours(_) | Found::Nothing | Found::Blocked(_) => None,
     };
     let kept = kept.or_else(|| ctx.unpublished.take_key(&cert.uid, order.step, &order.effect));
+    let kept = match kept {
+        Some(key) => Some(key),
+        None => people::kept_key(ctx, object, cert, order).await?,
+    };
     let key = match kept {
         Some(key) => key,
         None => generate(cert.algorithm).await?,
     };
-    let request = request(ctx, cert, order, &key)?;
+    let approvals = match people::approvals(ctx, object, cert, order, &key, world).await? {
+        Ok(approvals) => approvals,
+        Err(outcome) => return Ok(Err(Unmade::People(Box::new(outcome.into())))),
+    };
+    let request = request(ctx, cert, order, &key, approvals)?;
     let answer = ctx.signer.issue(request).await.and_then(|issued| {
         let leaf = Certificate::from_der(&issued.certificate)
             .map_err(|error| SignerError::Unavailable(format!("its answer does not read: {error}")))?;
@@ -139,9 +186,17 @@ async fn ask(
             log_index,
             asked: world.now,
         }),
+        Err(SignerError::ApprovalRequired { classes, effect, words }) => {
+            match people::ask(ctx, cert, order, &key, world, (&classes, &effect)).await? {
+                Some((outcome, filing)) => {
+                    Err(Unmade::People(Box::new(Applied { outcome, secret: None, filing: Some(filing) })))
+                }
+                None => Err(Unmade::Signer(SignerError::ApprovalRequired { classes, effect, words })),
+            }
+        }
         Err(error) => {
             ctx.unpublished.keep_key(&cert.uid, order.step, &order.effect, key);
-            Err(error)
+            Err(Unmade::Signer(error))
         }
     })
 }
@@ -170,6 +225,7 @@ fn request(
     cert: &ValidCertificate,
     order: &Order,
     key: &PrivateKey,
+    approvals: Vec<ApprovalUse>,
 ) -> Result<IssueRequest, csr::CsrError> {
     // The signer takes the public key and the proof from it; names and usages are said in words of their own.
     let pkcs10 = csr::build(&DistinguishedName::default(), &SubjectAltNames::default(), key)?;
@@ -188,6 +244,8 @@ fn request(
         duration_seconds: order.life.as_secs().unsigned_abs(),
         usages: cert.usages.names().into_iter().map(str::to_owned).collect(),
         is_ca: cert.is_ca,
+        approvals,
+        ..IssueRequest::default()
     })
 }
 

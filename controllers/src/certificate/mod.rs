@@ -4,7 +4,7 @@
 //! Rest       nothing to do                       no write
 //! Wait       the issuer has to come first        one write of the status, at most
 //! Stop       only a person can mend it           one write of the status, at most
-//! Sign       a key, a request to the signer      one write of the Secret, one of the status, one Event
+//! Sign       as a rule: a key, a request to the signer      one write of the Secret, one of the status, one Event
 //! Republish  the Secret is written again         one write of the Secret, one of the status, at most
 //! ```
 //!
@@ -13,10 +13,12 @@
 
 mod apply;
 mod observe;
+mod people;
 mod unpublished;
 
 pub use unpublished::Unpublished;
 
+use self::apply::Applied;
 use crate::context::Context;
 use crate::error::Error;
 use crate::events::{Tell, tell};
@@ -52,33 +54,41 @@ pub async fn reconcile(cert: Arc<Certificate>, ctx: Arc<Context>) -> Result<Acti
         return Ok(Action::requeue(ECHO));
     }
     let now = ctx.clock.now();
-    let (outcome, secret) = match ValidCertificate::parse(&cert) {
-        Err(problem) => (invalid(problem, &cert.spec.secret_name), None),
+    let Applied { outcome, secret, filing } = match ValidCertificate::parse(&cert) {
+        Err(problem) => invalid(problem, &cert.spec.secret_name).into(),
         Ok(valid) => look(&ctx, &cert, &valid, now).await?,
     };
+    if matches!(outcome, Outcome::Current { .. }) {
+        // Before the status tells that the approval was used: afterwards nobody looks for the key any more.
+        people::wipe(&ctx, &cert).await?;
+    }
     say(&ctx, &cert, &outcome, secret, now).await?;
+    if let Some(filing) = filing {
+        people::file(&ctx, filing).await?;
+    }
     next_look(&ctx, &uid, &outcome, now)
 }
 
-/// What is so after this look, and the resourceVersion of the Secret where it was read or written.
+/// What is so after this look.
 async fn look(
     ctx: &Context,
     cert: &Certificate,
     valid: &ValidCertificate,
     now: Timestamp,
-) -> Result<(Outcome, Option<String>), Error> {
+) -> Result<Applied, Error> {
     let issuer = ctx.caches.standing(&valid.issuer, &valid.namespace, now);
     let known = cert.status.clone().unwrap_or_default();
     let glance = ctx.caches.glance(&valid.namespace, &valid.secret_name);
     if let Some(leaf) = untouched(valid, &known, &issuer, glance.as_ref(), now) {
-        return Ok((Outcome::Current { leaf, renewed: false }, known.secret_resource_version));
+        let outcome = Outcome::Current { leaf, renewed: false };
+        return Ok(Applied { outcome, secret: known.secret_resource_version, filing: None });
     }
     let mut world = observe::observe(ctx, cert, valid, issuer, now).await?;
     let plan = decide(valid, &world);
     tracing::debug!(namespace = valid.namespace, name = valid.name, ?plan, "decided");
     match at_rest(&plan, valid) {
-        Some(outcome) => Ok((outcome, observe::version(&world))),
-        None => apply::apply(ctx, valid, plan, &mut world).await,
+        Some(outcome) => Ok(Applied { outcome, secret: observe::version(&world), filing: None }),
+        None => apply::apply(ctx, cert, valid, plan, &mut world).await,
     }
 }
 
@@ -129,12 +139,15 @@ fn next_look(ctx: &Context, uid: &str, outcome: &Outcome, now: Timestamp) -> Res
                 Duration::try_from(left).unwrap_or(OBSTACLE).clamp(Duration::from_secs(1), LONGEST_REST);
             Ok(Action::requeue(left))
         }
-        Outcome::Waiting { .. } => Ok(Action::requeue(WAITING)),
+        Outcome::Waiting { .. } | Outcome::AwaitingApproval { .. } => Ok(Action::requeue(WAITING)),
         Outcome::Blocked { because, .. } => match because {
-            Blocked::Spec(_) | Blocked::Limits(_) | Blocked::Refused { .. } => Ok(Action::await_change()),
+            Blocked::Spec(_) | Blocked::Limits(_) | Blocked::Refused { .. } | Blocked::Approval(_) => {
+                Ok(Action::await_change())
+            }
             Blocked::Rival { .. } | Blocked::Secret(_) => Ok(Action::requeue(OBSTACLE)),
         },
-        Outcome::SignerUnavailable { words, .. }
+        Outcome::ApprovalNotTaken { words, .. }
+        | Outcome::SignerUnavailable { words, .. }
         | Outcome::AnswerUnusable { words, .. }
         | Outcome::SecretNotWritten { words, .. } => Err(Error::Told(words.clone())),
     }

@@ -90,7 +90,12 @@ async fn apply<I: AnyIssuer>(
         Err(SignerError::KeyLost(words)) => Outcome::KeyLost { words },
         Err(SignerError::Loosening(words)) => Outcome::LooseningRefused { words },
         // A step of an authority is one of its renewals, which the object's own status counts.
-        Err(SignerError::Refused(words) | SignerError::StaleStep { words, .. }) => Outcome::Refused { words },
+        Err(
+            SignerError::Refused(words)
+            | SignerError::StaleStep { words, .. }
+            | SignerError::ApprovalRequired { words, .. }
+            | SignerError::ApprovalInvalid(words),
+        ) => Outcome::Refused { words },
     }
 }
 

@@ -6,6 +6,7 @@
 #![allow(clippy::type_complexity, reason = "tables of what happens and of what is to be seen")]
 
 mod answers;
+mod approvals;
 mod authorities;
 mod crashes;
 mod faults;

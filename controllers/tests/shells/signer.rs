@@ -55,6 +55,8 @@ struct State {
     moods: VecDeque<Mood>,
     serials: u64,
     down: bool,
+    /// Class that has to agree before a certificate is signed.
+    demands: Option<String>,
     ahead: SignedDuration,
 }
 
@@ -80,6 +82,11 @@ impl TestSigner {
     /// Neither authorities nor certificates until it is back.
     pub(crate) fn down(&self, down: bool) {
         self.lock().down = down;
+    }
+
+    /// From now on a class has to agree to each certificate.
+    pub(crate) fn demand(&self, class: &str) {
+        self.lock().demands = Some(class.to_owned());
     }
 
     /// Its clock goes ahead.
@@ -197,6 +204,13 @@ impl TestSigner {
             }
             entry.superseded = true;
         }
+        if let Some(class) = state.demands.clone().filter(|_| request.approvals.is_empty()) {
+            return Err(SignerError::ApprovalRequired {
+                classes: vec![class],
+                effect: effect(request, csr.public_key()),
+                words: "approvals: people have to agree".into(),
+            });
+        }
         state.serials += 1;
         let serial = state.serials;
         let stranger = PrivateKey::generate(KeyAlgorithm::EcdsaP256).unwrap();
@@ -293,6 +307,27 @@ impl Signer for TestSigner {
 
 fn answer(certificate: Vec<u8>, repeated_answer: bool) -> wire::Issued {
     wire::Issued { certificate, parents: Vec::new(), log_index: 7, repeated_answer }
+}
+
+/// The effect of a request under an issuer that was never edited, from what is on the wire alone.
+fn effect(request: &wire::IssueRequest, key: &PublicKey) -> String {
+    let (id, object) = (request.request_key.clone().unwrap(), request.object.clone().unwrap());
+    let mut sans = request.sans.clone().unwrap_or_default();
+    sans.dns_names.sort();
+    let mut names = serde_json::Map::new();
+    if !sans.dns_names.is_empty() {
+        names.insert("dnsNames".into(), serde_json::json!(sans.dns_names));
+    }
+    let mut usages = request.usages.clone();
+    usages.sort();
+    let effect = serde_json::json!({
+        "action": "IssueCertificate", "step": id.step, "subject": {}, "sans": names,
+        "certificate": {"uid": id.object_uid, "namespace": object.namespace, "name": object.name},
+        "publicKeySha256": hex::encode(key.spki_sha256()), "durationSeconds": request.duration_seconds,
+        "usages": usages, "isCA": request.is_ca, "policyDigest": "",
+        "issuer": {"uid": request.authority_uid, "generation": 1},
+    });
+    keywright_approvals::EffectDigest::of(&effect).unwrap().to_string()
 }
 
 fn name(subject: Option<&wire::DistinguishedName>) -> DistinguishedName {

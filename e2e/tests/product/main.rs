@@ -6,6 +6,7 @@
 #![expect(clippy::needless_pass_by_value, reason = "json! reads best where it is handed over")]
 
 mod algorithms;
+mod approvals;
 mod cluster;
 mod example;
 mod foreign;

@@ -201,6 +201,7 @@ fn messages() {
         duration_seconds: 3600,
         usages: vec!["server auth".into()],
         is_ca: false,
+        ..Default::default()
     };
     let ensure = wire::EnsureAuthorityRequest {
         fencing_token: 1,
@@ -212,13 +213,14 @@ fn messages() {
         parent_uid: "6f1e0c3a-0000-4000-8000-000000000003".into(),
         constraints: Some(constraints.clone()),
         expected_key_id: vec![1; 20],
+        ..Default::default()
     };
     let refusal = wire::Refusal {
         reason: wire::refusal::Reason::Malformed.into(),
         field: "pkcs10".into(),
         rule: "must be DER".into(),
         fix: "send DER".into(),
-        newest_step: 0,
+        ..Default::default()
     };
     let of_jwt = wire::EnsureKeyRequest {
         fencing_token: 1,

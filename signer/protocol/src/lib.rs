@@ -5,6 +5,7 @@
 //! the other end has pinned ([`tls`]). This crate never reads a cluster, never decides and never keeps state.
 
 pub mod client;
+pub mod json;
 pub mod refusal;
 pub mod tls;
 

@@ -40,14 +40,16 @@ fn code_of(reason: Reason) -> Code {
     match reason {
         Reason::Malformed | Reason::ProofOfPossession | Reason::Lint => Code::InvalidArgument,
         Reason::Unauthenticated => Code::Unauthenticated,
-        Reason::Forbidden => Code::PermissionDenied,
-        Reason::StaleFencingToken => Code::Aborted,
+        Reason::Forbidden | Reason::PolicyDenied => Code::PermissionDenied,
+        Reason::StaleFencingToken | Reason::PolicyStale => Code::Aborted,
         Reason::UnknownAuthority => Code::NotFound,
         Reason::Constraint
         | Reason::Loosening
         | Reason::Immutable
         | Reason::AuthorityExpired
-        | Reason::StaleStep => Code::FailedPrecondition,
+        | Reason::StaleStep
+        | Reason::ApprovalRequired
+        | Reason::ApprovalInvalid => Code::FailedPrecondition,
         Reason::Unavailable => Code::Unavailable,
         Reason::Internal | Reason::Unspecified => Code::Internal,
     }
@@ -63,7 +65,7 @@ mod tests {
             field: "durationSeconds".into(),
             rule: "must be at most 3600".into(),
             fix: "ask for less".into(),
-            newest_step: 0,
+            ..Refusal::default()
         }
     }
 

@@ -39,6 +39,7 @@ impl Scene<'_> {
                 subject: DistinguishedName::default(),
                 parent: None,
                 constraints,
+                generation: 0,
                 key,
             };
             let made = Authority::new(birth, self.kek, self.entropy)?.logged_at(self.turn.next_index());
@@ -57,7 +58,7 @@ impl Scene<'_> {
         match known.constraints.tighten(constraints)? {
             None => Ok(looked_up(&known, false)),
             Some(to) => {
-                let tighter = Arc::new(known.tightened(to, self.kek, self.entropy)?);
+                let tighter = Arc::new(known.tightened(to, 0, self.kek, self.entropy)?);
                 self.key_event(&tighter, "tightened", caller)?;
                 Ok(looked_up(&tighter, false))
             }

@@ -2,18 +2,20 @@
 
 use super::{Answer, Refused, Reply};
 use crate::access::{may_use, with_callers};
+use crate::approval::grant::Case;
+use crate::approval::{Approved, Cleared, Needed, effect};
 use crate::authority::{Authority, Birth, Keyring, certificates_of, destroyed};
 use crate::authority_key::AuthorityKey;
 use crate::constraints::KeyConstraints;
 use crate::history::{Ask, Past, judge as judge_history};
 use crate::ids::{RequestId, Uid};
 use crate::judge;
-use crate::ledger::{Purpose as LedgerPurpose, RequestRow, View};
-use crate::log::entry::Kind;
+use crate::ledger::{LedgerError, MarkRow, Purpose as LedgerPurpose, RequestRow, View};
+use crate::log::entry::{Kind, Value};
 use crate::parse::{ValidEnsure, ValidIssue};
 use crate::path::{Linted, Purpose, Turn};
 use crate::purpose;
-use crate::refusal::{Reason, Refusal};
+use crate::refusal::{About, Reason, Refusal};
 use crate::seal::Kek;
 use aws_lc_rs::digest::{SHA256, digest};
 use keywright_ambient::Entropy;
@@ -87,6 +89,14 @@ impl Scene<'_> {
         if count > 1 {
             entry = entry.with("count", count);
         }
+        if let Some(about) = &refusal.about {
+            let About { classes, effect, policies, decision } = &**about;
+            entry = entry
+                .with("classes", Value::List(classes.clone()))
+                .with("effect", effect.as_str())
+                .with("policies", policies.as_str())
+                .with("decision", decision.as_str());
+        }
         let refusal = match self.turn.enter(&entry) {
             Ok(_) => refusal,
             Err(too_long) => too_long,
@@ -122,6 +132,32 @@ impl Scene<'_> {
         Ok(salt)
     }
 
+    fn salts(&self, count: usize) -> Result<Vec<[u8; 16]>, Refusal> {
+        (0..count).map(|_| self.salt()).collect()
+    }
+
+    /// A mark of the ledger or of this turn.
+    fn mark(&self, key: &[u8; 32]) -> Result<Option<MarkRow>, LedgerError> {
+        match self.turn.mark(key) {
+            Some(row) => Ok(Some(row)),
+            None => self.view.mark(key),
+        }
+    }
+
+    /// The leave to do this, if all agreed who have to.
+    fn approved(
+        &self,
+        id: RequestId,
+        needed: Needed,
+        effect: keywright_approvals::EffectDigest,
+        cleared: &Cleared,
+    ) -> Result<Approved, Refusal> {
+        let history = self.view.history(&id).map_err(|error| Refusal::unavailable(&error.to_string()))?;
+        let case =
+            Case { id, needed, effect, policies: "", attempt: history.row.as_ref(), now: self.now_signed() };
+        Approved::judge(case, &cleared.evidence, |key| self.mark(key))
+    }
+
     fn past(&self, id: &RequestId, ask: &Ask<'_>) -> Result<Past, Refusal> {
         let history = self.view.history(id).map_err(|error| Refusal::unavailable(&error.to_string()))?;
         judge_history(&history, ask, self.now_signed())
@@ -141,8 +177,14 @@ impl Scene<'_> {
         Ok(())
     }
 
-    /// A leaf: fencing, authority, past, constraints, lint, in this order.
-    pub(super) fn issue(&mut self, ask: ValidIssue, caller: &str, ticket: u64) -> Result<Course, Refusal> {
+    /// A leaf: fencing, authority, past, constraints, approvals, lint, in this order.
+    pub(super) fn issue(
+        &mut self,
+        ask: ValidIssue,
+        cleared: &Cleared,
+        caller: &str,
+        ticket: u64,
+    ) -> Result<Course, Refusal> {
         let line = self.keyring.line("authorityUid", ask.authority)?;
         may_use("authorityUid", caller, &line)?;
         self.fence(ask.fencing)?;
@@ -162,6 +204,13 @@ impl Scene<'_> {
             return Ok(Course::Answer(again(row, ask.id, certificates_of(&line))));
         }
         let template = judge::leaf(&ask, &line, self.serial()?, self.now_signed())?;
+        let policies = std::collections::BTreeSet::new();
+        let needed =
+            Needed::for_leaf(&line, ask.is_ca, &ask.subject, &ask.sans, &policies, |name: &[u8; 32]| {
+                self.mark(name).map(|row| row.is_some())
+            });
+        let needed = needed.map_err(|error| Refusal::unavailable(&error.to_string()))?;
+        let approved = self.approved(ask.id, needed, effect::of_leaf(&ask, authority, "")?, cleared)?;
         let purpose = Purpose {
             ticket,
             id: ask.id,
@@ -173,8 +222,10 @@ impl Scene<'_> {
             fencing: ask.fencing,
             salt: self.salt()?,
             plain: ask.plain,
+            names: Vec::new(),
         };
-        let linted = Box::new(Linted::lint(&template, purpose, self.now)?);
+        let salts = self.salts(approved.uses())?;
+        let linted = Box::new(Linted::lint(&template, purpose, approved, salts, self.now)?);
         self.supersede(&ask.id, &past)?;
         Ok(Course::Sign { linted, parents: certificates_of(&line), created: false })
     }
@@ -183,6 +234,7 @@ impl Scene<'_> {
     pub(super) fn ensure(
         &mut self,
         mut ask: ValidEnsure,
+        cleared: &Cleared,
         key: Option<AuthorityKey>,
         caller: &str,
         ticket: u64,
@@ -207,6 +259,7 @@ impl Scene<'_> {
         let has = known.as_ref().map(|known| &known.constraints.access);
         let above = line.first().map(|parent| &parent.constraints.access);
         ask.constraints = with_callers(ask.constraints, has, above, caller);
+        let mut loosening = None;
         let (authority, event) = match &known {
             Some(authority) => {
                 immutable(authority, &ask)?;
@@ -214,10 +267,18 @@ impl Scene<'_> {
                     None => KeyConstraints::parse(ask.constraints.clone())?,
                     Some(parent) => KeyConstraints::inherit(ask.constraints.clone(), &parent.constraints)?,
                 };
-                match authority.constraints.tighten(asked)? {
-                    None => (Arc::clone(authority), None),
-                    Some(to) => {
-                        (Arc::new(authority.tightened(to, self.kek, self.entropy)?), Some("tightened"))
+                match authority.constraints.tighten(asked.clone()) {
+                    Ok(None) => (Arc::clone(authority), None),
+                    Ok(Some(to)) => (
+                        Arc::new(authority.tightened(to, ask.generation, self.kek, self.entropy)?),
+                        Some("tightened"),
+                    ),
+                    Err(refusal) => {
+                        let leave = self.may_loosen(&ask, authority, &asked, &line, cleared, refusal)?;
+                        let looser =
+                            authority.loosened(asked, ask.generation, &leave, self.kek, self.entropy)?;
+                        loosening = Some(leave);
+                        (Arc::new(looser), Some("loosened"))
                     }
                 }
             }
@@ -240,11 +301,14 @@ impl Scene<'_> {
                     subject: ask.subject_wire.clone(),
                     parent: ask.parent,
                     constraints,
+                    generation: ask.generation,
                     key,
                 };
                 (Arc::new(Authority::new(birth, self.kek, self.entropy)?), Some("created"))
             }
         };
+        let is_newer = event.is_none() && ask.generation > authority.row().generation;
+        let authority = if is_newer { Arc::new(authority.seen_at(ask.generation)) } else { authority };
         let public_key = authority.key.public_key();
         let (signer, issuer) = match line.first() {
             Some(parent) => (parent.uid, Arc::clone(&parent.key)),
@@ -272,6 +336,15 @@ impl Scene<'_> {
                 self.serial()?,
                 self.now_signed(),
             )?;
+            // A new root has nobody above who could ask for anything.
+            let own: Vec<_> =
+                if line.is_empty() { known.iter().map(Arc::clone).collect() } else { Vec::new() };
+            let needed = Needed::for_authority(
+                if line.is_empty() { &own } else { &line },
+                &std::collections::BTreeSet::new(),
+            );
+            let digest = effect::of_authority(&ask, line.first().map(|parent| &**parent), "")?;
+            let approved = self.approved(ask.id, needed, digest, cleared)?;
             let purpose = Purpose {
                 ticket,
                 id: ask.id,
@@ -283,15 +356,40 @@ impl Scene<'_> {
                 fencing: ask.fencing,
                 salt: self.salt()?,
                 plain: ask.plain,
+                names: Vec::new(),
             };
-            let linted = Box::new(Linted::lint(&template, purpose, self.now)?);
+            let salts = self.salts(approved.uses())?;
+            let linted = Box::new(Linted::lint(&template, purpose, approved, salts, self.now)?);
             self.supersede(&ask.id, &past)?;
             Course::Sign { linted, parents, created: known.is_none() }
         };
+        if let Some(leave) = &loosening {
+            let salts = self.salts(leave.uses())?;
+            self.turn.use_up(leave, &salts)?;
+        }
         if let Some(event) = event {
             self.key_event(&authority, event, caller)?;
+        } else if is_newer {
+            self.turn.store(&authority);
+            self.changed.push(Arc::clone(&authority));
         }
         Ok(course)
+    }
+
+    /// The leave to make a key's constraints looser. Errors: `refusal` where they never become looser; approvals.
+    fn may_loosen(
+        &self,
+        ask: &ValidEnsure,
+        authority: &Authority,
+        asked: &KeyConstraints,
+        line: &[Arc<Authority>],
+        cleared: &Cleared,
+        refusal: Refusal,
+    ) -> Result<Approved, Refusal> {
+        let Some(needed) = Needed::for_loosening(authority, line) else { return Err(refusal) };
+        authority.constraints.same_urls(asked)?;
+        let digest = effect::of_loosening(ask, authority, asked.wire())?;
+        self.approved(ask.id, needed, digest, cleared)
     }
 
     pub(super) fn key_event(

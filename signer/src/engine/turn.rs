@@ -236,9 +236,9 @@ impl Writer {
                 if let Some(line) = self.busy.get_mut(&asked.ask.id.uid) {
                     return line.push_back(Job::Issue(asked));
                 }
-                let Asked { ask, caller, reply, .. } = *asked;
+                let Asked { ask, cleared, caller, reply, .. } = *asked;
                 let (id, authority, ticket) = (ask.id, ask.authority, self.ticket());
-                let course = scene.issue(ask, &caller, ticket).map_err(|refusal| Refused {
+                let course = scene.issue(ask, &cleared, &caller, ticket).map_err(|refusal| Refused {
                     refusal,
                     caller,
                     operation: "Issue",
@@ -252,9 +252,9 @@ impl Writer {
                 if let Some(line) = self.busy.get_mut(&asked.ask.id.uid) {
                     return line.push_back(Job::Ensure(asked));
                 }
-                let Asked { ask, caller, key, reply } = *asked;
+                let Asked { ask, cleared, caller, key, reply } = *asked;
                 let (id, ticket) = (ask.id, self.ticket());
-                let course = scene.ensure(ask, key, &caller, ticket).map_err(|refusal| Refused {
+                let course = scene.ensure(ask, &cleared, key, &caller, ticket).map_err(|refusal| Refused {
                     refusal,
                     caller,
                     operation: "EnsureAuthority",
@@ -268,7 +268,7 @@ impl Writer {
                 if let Some(line) = self.busy.get_mut(&asked.ask.uid) {
                     return line.push_back(Job::Key(asked));
                 }
-                let Asked { ask, caller, key, reply } = *asked;
+                let Asked { ask, caller, key, reply, .. } = *asked;
                 let (id, ticket) = (RequestId { uid: ask.uid, step: 0 }, self.ticket());
                 let course =
                     scene.ensure_key(&ask, key, &caller).map(Course::Answer).map_err(|refusal| Refused {

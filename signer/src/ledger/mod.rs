@@ -19,7 +19,7 @@ mod rows;
 mod tables;
 
 pub use recent::View;
-pub use rows::{AuthorityRow, HeadRow, KeyState, PlainRow, Purpose, RequestRow, RequestState};
+pub use rows::{AuthorityRow, HeadRow, KeyState, MarkRow, PlainRow, Purpose, RequestRow, RequestState};
 
 use crate::ids::{RequestId, Uid};
 use crate::log::merkle::{Frontier, Hash, leaf_hash};
@@ -28,7 +28,7 @@ use aws_lc_rs::digest::{Context, SHA256, digest};
 use journal::Journal;
 use prost::Message as _;
 use recent::{Filler, Recent};
-use rows::{KeyedAuthority, KeyedPlain, KeyedRequest, TurnRow};
+use rows::{KeyedAuthority, KeyedMark, KeyedPlain, KeyedRequest, TurnRow};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -64,6 +64,8 @@ pub struct Batch {
     pub authorities: Vec<(Uid, AuthorityRow)>,
     /// Fields behind entries, by the entry's index.
     pub plain: Vec<(u64, PlainRow)>,
+    /// What happens once, by its key.
+    pub marks: Vec<([u8; 32], MarkRow)>,
     /// A new highest fencing token (or, by hand, a forgotten one).
     pub fencing: Option<u64>,
 }
@@ -75,6 +77,7 @@ impl Batch {
             && self.requests.is_empty()
             && self.authorities.is_empty()
             && self.plain.is_empty()
+            && self.marks.is_empty()
             && self.fencing.is_none()
     }
 }
@@ -314,7 +317,7 @@ impl Ledger {
     /// What a batch would make of the ledger: the turn with its new head, and with it the entries' tree and the
     /// digests of authorities, where those change.
     fn turn(&self, batch: Batch, published: u64) -> (TurnRow, Frontier, Option<BTreeMap<Uid, Hash>>) {
-        let Batch { entries, requests, authorities, plain, fencing } = batch;
+        let Batch { entries, requests, authorities, plain, marks, fencing } = batch;
         let mut head = self.head.clone();
         let mut frontier = self.frontier.clone();
         for entry in &entries {
@@ -345,6 +348,7 @@ impl Ledger {
                 .into_iter()
                 .map(|(uid, row)| KeyedAuthority { uid: uid.0.to_vec(), row })
                 .collect(),
+            marks: marks.into_iter().map(|(key, row)| KeyedMark { key: key.to_vec(), row }).collect(),
             plain: plain.into_iter().map(|(index, row)| KeyedPlain { index, row }).collect(),
             head,
         };

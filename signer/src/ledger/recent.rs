@@ -1,7 +1,7 @@
 //! Turns that are durable in the journal and not yet in the tables, and the thread that brings them there.
 
-use super::rows::{RequestRow, TurnRow};
-use super::tables::{Requests, Tables, key_of};
+use super::rows::{KeyedMark, MarkRow, RequestRow, TurnRow};
+use super::tables::{Requests, Tables, key_of, mark_key};
 use super::{History, LedgerError};
 use crate::ids::RequestId;
 use std::collections::BTreeMap;
@@ -10,11 +10,13 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
 type Rows = BTreeMap<[u8; 24], RequestRow>;
+type Marks = BTreeMap<[u8; 32], MarkRow>;
 
 #[derive(Default)]
 struct Generation {
     turns: Vec<TurnRow>,
     requests: Rows,
+    marks: Marks,
     bytes: usize,
 }
 
@@ -24,6 +26,7 @@ struct Generations {
     young: Generation,
     /// Is on its way to the tables.
     filling: Rows,
+    filling_marks: Marks,
 }
 
 /// The turns not yet in the tables. Clones share them.
@@ -37,6 +40,9 @@ impl Recent {
         for request in std::mem::take(&mut turn.requests) {
             generations.young.requests.insert(key_of(&request.key)?, request.row);
         }
+        for mark in std::mem::take(&mut turn.marks) {
+            generations.young.marks.insert(mark_key(&mark.key)?, mark.row);
+        }
         generations.young.turns.push(turn);
         generations.young.bytes += bytes;
         Ok(())
@@ -49,20 +55,25 @@ impl Recent {
     /// Moves the gathered turns out, to be filled in; their requests stay readable.
     pub(super) fn begin_filling(&self) -> Vec<TurnRow> {
         let mut generations = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        let Generation { mut turns, requests, .. } = std::mem::take(&mut generations.young);
+        let Generation { mut turns, requests, marks, .. } = std::mem::take(&mut generations.young);
         if let Some(last) = turns.last_mut() {
             last.requests = requests
                 .iter()
                 .map(|(key, row)| super::rows::KeyedRequest { key: key.to_vec(), row: row.clone() })
                 .collect();
+            last.marks =
+                marks.iter().map(|(key, row)| KeyedMark { key: key.to_vec(), row: row.clone() }).collect();
         }
         generations.filling = requests;
+        generations.filling_marks = marks;
         turns
     }
 
     /// Lets go of turns that reached the tables.
     pub(super) fn forget_filling(&self) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).filling = Rows::new();
+        let mut generations = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        generations.filling = Rows::new();
+        generations.filling_marks = Marks::new();
     }
 }
 
@@ -75,6 +86,16 @@ pub struct View {
 impl View {
     pub(super) fn new(recent: Recent, requests: Requests) -> Self {
         Self { recent, requests }
+    }
+
+    /// The mark under this key, if what it stands for has happened.
+    pub fn mark(&self, key: &[u8; 32]) -> Result<Option<MarkRow>, LedgerError> {
+        let generations = self.recent.0.read().unwrap_or_else(PoisonError::into_inner);
+        let recent = generations.young.marks.get(key).or_else(|| generations.filling_marks.get(key));
+        match recent {
+            Some(row) => Ok(Some(row.clone())),
+            None => self.requests.mark(key),
+        }
     }
 
     /// What is known of a request.

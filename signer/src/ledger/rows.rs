@@ -120,6 +120,23 @@ pub struct AuthorityRow {
     /// Index of its signature's entry.
     #[prost(uint64, tag = "11")]
     pub log_index: u64,
+    /// Highest generation of the issuer object that was seen.
+    #[prost(uint64, tag = "30")]
+    pub generation: u64,
+}
+
+/// That something happened which happens once: an approval was used, a name was certified for the first time.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct MarkRow {
+    /// UID and step of the request that it happened for.
+    #[prost(bytes = "vec", tag = "1")]
+    pub request: Vec<u8>,
+    /// The effect's digest; empty for a name.
+    #[prost(bytes = "vec", tag = "2")]
+    pub effect: Vec<u8>,
+    /// Index of the entry that tells it.
+    #[prost(uint64, tag = "3")]
+    pub index: u64,
 }
 
 /// The fields behind an entry's `names`, kept beside the log; erasing the row breaks no proof.
@@ -183,6 +200,9 @@ pub(super) struct TurnRow {
     /// Fields behind entries.
     #[prost(message, repeated, tag = "5")]
     pub(super) plain: Vec<KeyedPlain>,
+    /// What happens once.
+    #[prost(message, repeated, tag = "30")]
+    pub(super) marks: Vec<KeyedMark>,
     /// The head after the turn.
     #[prost(message, required, tag = "6")]
     pub(super) head: HeadRow,
@@ -208,6 +228,17 @@ pub(super) struct KeyedAuthority {
     /// Its row.
     #[prost(message, required, tag = "2")]
     pub(super) row: AuthorityRow,
+}
+
+/// A mark with its key.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct KeyedMark {
+    /// 32 bytes.
+    #[prost(bytes = "vec", tag = "1")]
+    pub(super) key: Vec<u8>,
+    /// Its row.
+    #[prost(message, required, tag = "2")]
+    pub(super) row: MarkRow,
 }
 
 /// Plain fields with the index of their entry.

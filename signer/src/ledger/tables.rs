@@ -1,6 +1,6 @@
 //! The tables: what turns add up to, in one redb file, brought up to date behind the journal.
 
-use super::rows::{AuthorityRow, HeadRow, PlainRow, RequestRow, RequestState, TurnRow};
+use super::rows::{AuthorityRow, HeadRow, MarkRow, PlainRow, RequestRow, RequestState, TurnRow};
 use super::{LedgerError, hash};
 use crate::ids::{RequestId, Uid};
 use crate::log::disk::{join_bundle, split_bundle};
@@ -16,6 +16,7 @@ const ENTRIES: TableDefinition<u64, &[u8]> = TableDefinition::new("entries");
 const REQUESTS: TableDefinition<&[u8; 24], &[u8]> = TableDefinition::new("requests");
 const OPEN: TableDefinition<&[u8; 24], u64> = TableDefinition::new("open");
 const AUTHORITIES: TableDefinition<&[u8; 16], &[u8]> = TableDefinition::new("authorities");
+const MARKS: TableDefinition<&[u8; 32], &[u8]> = TableDefinition::new("marks");
 const PLAIN: TableDefinition<u64, &[u8]> = TableDefinition::new("plain");
 
 /// Memory that redb may keep pages in.
@@ -48,6 +49,7 @@ impl Tables {
         write.open_table(OPEN).map_err(failed)?;
         write.open_table(AUTHORITIES).map_err(failed)?;
         write.open_table(PLAIN).map_err(failed)?;
+        write.open_table(MARKS).map_err(failed)?;
         write.commit().map_err(failed)?;
         Ok(Self { db })
     }
@@ -73,6 +75,7 @@ impl Tables {
             let mut open = write.open_table(OPEN).map_err(failed)?;
             let mut authorities = write.open_table(AUTHORITIES).map_err(failed)?;
             let mut plain = write.open_table(PLAIN).map_err(failed)?;
+            let mut marks = write.open_table(MARKS).map_err(failed)?;
             let mut head = write.open_table(HEAD).map_err(failed)?;
             // Of several states of one request in these turns only the last is written, in the order of the keys.
             let mut newest = BTreeMap::new();
@@ -89,6 +92,10 @@ impl Tables {
                 for authority in &turn.authorities {
                     let uid: &[u8; 16] = authority.uid.as_slice().try_into().map_err(|_| UNREADABLE)?;
                     authorities.insert(uid, authority.row.encode_to_vec().as_slice()).map_err(failed)?;
+                }
+                for mark in &turn.marks {
+                    let key = mark_key(&mark.key)?;
+                    marks.insert(&key, mark.row.encode_to_vec().as_slice()).map_err(failed)?;
                 }
                 for fields in &turn.plain {
                     plain.insert(fields.index, fields.row.encode_to_vec().as_slice()).map_err(failed)?;
@@ -172,10 +179,11 @@ impl Tables {
         row.map(|row| decode(row.value())).transpose()
     }
 
-    /// The requests as they are now.
+    /// The requests and marks as they are now.
     pub(super) fn requests(&self) -> Result<Requests, LedgerError> {
         let read = self.db.begin_read().map_err(failed)?;
-        Ok(Requests(read.open_table(REQUESTS).map_err(failed)?))
+        let requests = read.open_table(REQUESTS).map_err(failed)?;
+        Ok(Requests { requests, marks: read.open_table(MARKS).map_err(failed)? })
     }
 }
 
@@ -183,6 +191,11 @@ const UNREADABLE: LedgerError = LedgerError::Untrue("a turn in the journal does 
 
 /// The key of a request's row in a turn.
 pub(super) fn key_of(bytes: &[u8]) -> Result<[u8; 24], LedgerError> {
+    bytes.try_into().map_err(|_| UNREADABLE)
+}
+
+/// The key of a mark in a turn.
+pub(super) fn mark_key(bytes: &[u8]) -> Result<[u8; 32], LedgerError> {
     bytes.try_into().map_err(|_| UNREADABLE)
 }
 
@@ -203,13 +216,22 @@ fn prune(entries: &mut redb::Table<'_, u64, &[u8]>, floor: u64) -> Result<(), Le
     }
 }
 
-/// The table of requests at one commit.
-pub(super) struct Requests(redb::ReadOnlyTable<&'static [u8; 24], &'static [u8]>);
+/// The tables of requests and marks at one commit.
+pub(super) struct Requests {
+    requests: redb::ReadOnlyTable<&'static [u8; 24], &'static [u8]>,
+    marks: redb::ReadOnlyTable<&'static [u8; 32], &'static [u8]>,
+}
 
 impl Requests {
     /// The row of exactly this request.
     pub(super) fn get(&self, key: &[u8; 24]) -> Result<Option<RequestRow>, LedgerError> {
-        let row = self.0.get(key).map_err(failed)?;
+        let row = self.requests.get(key).map_err(failed)?;
+        row.map(|row| decode(row.value())).transpose()
+    }
+
+    /// The mark under this key.
+    pub(super) fn mark(&self, key: &[u8; 32]) -> Result<Option<MarkRow>, LedgerError> {
+        let row = self.marks.get(key).map_err(failed)?;
         row.map(|row| decode(row.value())).transpose()
     }
 
@@ -219,7 +241,7 @@ impl Requests {
         from: &[u8; 24],
         to: &[u8; 24],
     ) -> Result<Option<([u8; 24], RequestRow)>, LedgerError> {
-        let mut rows = self.0.range::<&[u8; 24]>(from..=to).map_err(failed)?;
+        let mut rows = self.requests.range::<&[u8; 24]>(from..=to).map_err(failed)?;
         let Some(row) = rows.next_back() else { return Ok(None) };
         let (key, row) = row.map_err(failed)?;
         Ok(Some((*key.value(), decode(row.value())?)))

@@ -8,12 +8,13 @@
 //!
 //! | `kind` | written | besides `at`, `kind`, `v` |
 //! |---|---|---|
-//! | `key` | when a key is made or tightened, when everything is re-wrapped under another key-encryption key (`event` `rewrapped`, `from`, `to`, `custody`, `keys`), or its state is changed by hand | `authority`, `event` (`created`, `tightened`, `active`, `retiring`, `disabled`, `destroyed`), `caller`; with the first two `algorithm`, `purpose`, `spki`, `constraints` (SHA-256 of what is in force, as protobuf), `custody`; with the others `from` |
+//! | `key` | when a key is made, tightened or loosened, when everything is re-wrapped under another key-encryption key (`event` `rewrapped`, `from`, `to`, `custody`, `keys`), or its state is changed by hand | `authority`, `event` (`created`, `tightened`, `loosened`, `active`, `retiring`, `disabled`, `destroyed`), `caller`; with the first three `algorithm`, `purpose`, `spki`, `constraints` (SHA-256 of what is in force, as protobuf), `custody`; with the others `from` |
 //! | `intent` | durably before a signature is made | `authority`, `uid`, `step`, `caller`, `fencing`, `serial`, `spki`, `notBefore`, `notAfter`, `usages`, `isCa`, `tbs`, `names` |
 //! | `superseded` | before a second certificate of one request | `uid`, `step`, `serial`, `why` |
 //! | `signature` | when the certificate exists, before it leaves | `intent` (index), `serial`, `certificate` |
 //! | `abandoned` | an intent that came to nothing | `intent` (index), `serial`, `why` |
-//! | `refusal` | a request that was refused | `caller`, `operation`, `reason`, `field`, and `uid`, `step`, `authority` where known; `count` where it stands for a row of which only the first, second, fourth and so on are written: so many were refused in this row until now |
+//! | `refusal` | a request that was refused | `caller`, `operation`, `reason`, `field`, and `uid`, `step`, `authority` where known; `count` where it stands for a row of which only the first, second, fourth and so on are written: so many were refused in this row until now; `classes`, `effect`, `policies`, `decision` where people or a policy refused |
+//! | `approval-used` | with the intent, or the loosening, that it allows | `uid`, `step`, `request` (UID of the ApprovalRequest), `class`, `effect`, `approvals` (how many), `signatures` (SHA-256 of each), `votes` (as `names`, over the votes and signatures) |
 //! | `fencing-reset` | by hand, offline | `from` |
 
 use aws_lc_rs::digest::{Context, SHA256};
@@ -75,6 +76,8 @@ pub enum Kind {
     Abandoned,
     /// A request was refused.
     Refusal,
+    /// People agreed, and their approval is used up.
+    ApprovalUsed,
     /// The highest fencing token was forgotten, by hand.
     FencingReset,
 }
@@ -89,6 +92,7 @@ impl Kind {
             Self::Signature => "signature",
             Self::Abandoned => "abandoned",
             Self::Refusal => "refusal",
+            Self::ApprovalUsed => "approval-used",
             Self::FencingReset => "fencing-reset",
         }
     }

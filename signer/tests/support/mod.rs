@@ -15,6 +15,7 @@ use keywright_pki::algorithm::KeyAlgorithm;
 use keywright_pki::csr;
 use keywright_pki::key::PrivateKey;
 use keywright_pki::name::{DistinguishedName, SubjectAltNames};
+use keywright_signer::approval::Gate;
 use keywright_signer::authority_key::KeyStore;
 use keywright_signer::engine::{Answer, Engine, Parts};
 use keywright_signer::parse;
@@ -68,13 +69,14 @@ pub struct Bench {
     pub dir: TempDir,
     pub clock: Arc<FixedClock>,
     pub engine: Option<Engine>,
+    pub gate: Gate,
 }
 
 impl Bench {
     pub fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         Kek::create(&dir.path().join("kek"), &SystemEntropy).unwrap();
-        let mut bench = Self { dir, clock: FixedClock::at(NOW), engine: None };
+        let mut bench = Self { dir, clock: FixedClock::at(NOW), engine: None, gate: Gate::default() };
         bench.open().unwrap();
         bench
     }
@@ -91,6 +93,7 @@ impl Bench {
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             entropy: Arc::new(SystemEntropy),
             signers: 2,
+            gate: self.gate.clone(),
         };
         self.engine = Some(Engine::start(parts)?);
         Ok(())
@@ -160,6 +163,7 @@ pub fn root() -> wire::EnsureAuthorityRequest {
         parent_uid: String::new(),
         constraints: Some(wire::Constraints { path_length: Some(2), allow_ca: true, ..Default::default() }),
         expected_key_id: Vec::new(),
+        ..Default::default()
     }
 }
 
@@ -210,6 +214,7 @@ pub fn leaf(uid: &str, key: &PrivateKey) -> wire::IssueRequest {
         duration_seconds: 86_400,
         usages: vec!["digital signature".into(), "server auth".into()],
         is_ca: false,
+        ..Default::default()
     }
 }
 

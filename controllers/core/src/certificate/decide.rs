@@ -7,6 +7,7 @@ use super::held::{Found, Held, Obstacle};
 use super::mark;
 use super::secret::{Publication, made_from, named, publication};
 use super::valid::{SpecProblem, ValidCertificate};
+use crate::approval::consent::Refused;
 use crate::issuer::{Authority, Standing};
 use crate::renewal::renew_at;
 use jiff::{SignedDuration, Timestamp};
@@ -118,6 +119,8 @@ pub enum Blocked {
     Secret(Obstacle),
     /// The signer refused; its field, rule and fix.
     Refused { words: String },
+    /// People were asked and did not agree.
+    Approval(Refused),
 }
 
 /// What is known of the certificate that lies in the Secret.

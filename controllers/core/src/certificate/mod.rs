@@ -1,6 +1,7 @@
 //! `Certificate`: from a spec and what is in the cluster to the next step.
 //!
 //! ```text
+//! approval its effect as people agree to it, and its key until then
 //! valid    all that can be wrong with a spec
 //! effect   what an issuance is for, as one digest
 //! held     what lies in the Secret
@@ -10,6 +11,7 @@
 //! status   the status to publish
 //! ```
 
+pub mod approval;
 pub mod decide;
 pub mod effect;
 pub mod held;

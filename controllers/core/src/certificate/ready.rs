@@ -6,8 +6,9 @@ use super::decide::{Blocked, LeafFacts, Plan, Waiting};
 use super::effect::hours;
 use super::held::Obstacle;
 use super::valid::{SpecProblem, ValidCertificate};
+use crate::approval::consent::Waiting as Awaited;
 use crate::conditions::{Facts, State};
-use keywright_crds::IssuerRef;
+use keywright_crds::{IssuerRef, ObjectApproval};
 
 /// How a plan ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +17,10 @@ pub enum Outcome {
     Current { leaf: LeafFacts, renewed: bool },
     /// Something else has to come first.
     Waiting { on: Waiting, issuer: IssuerRef, leaf: Option<LeafFacts> },
+    /// People have to agree first.
+    AwaitingApproval { on: Awaited, approval: ObjectApproval, leaf: Option<LeafFacts> },
+    /// The signer does not take an approval that seemed to hold: somebody's rights, or the effect, changed meanwhile.
+    ApprovalNotTaken { words: String, leaf: Option<LeafFacts> },
     /// The signer gave no answer, or could not sign just now.
     SignerUnavailable { words: String, leaf: Option<LeafFacts> },
     /// The signer's answer is not what was asked for.
@@ -53,6 +58,8 @@ impl Outcome {
         match self {
             Self::Current { leaf, .. } => Some(leaf),
             Self::Waiting { leaf, .. }
+            | Self::AwaitingApproval { leaf, .. }
+            | Self::ApprovalNotTaken { leaf, .. }
             | Self::SignerUnavailable { leaf, .. }
             | Self::AnswerUnusable { leaf, .. }
             | Self::SecretNotWritten { leaf, .. } => leaf.as_ref(),
@@ -91,6 +98,17 @@ impl Outcome {
                     meanwhile(leaf.as_ref())
                 ),
             ),
+            Self::AwaitingApproval { on, leaf, .. } => {
+                (State::InProgress, "AwaitingApproval", format!("{}{}", on.words(), meanwhile(leaf.as_ref())))
+            }
+            Self::ApprovalNotTaken { words, leaf } => (
+                State::InProgress,
+                "ApprovalNotTaken",
+                format!(
+                    "The signer does not take the approval: {words}. It is tried again.{}",
+                    meanwhile(leaf.as_ref())
+                ),
+            ),
             Self::SignerUnavailable { words, leaf } => (
                 State::InProgress,
                 "SignerUnavailable",
@@ -123,6 +141,11 @@ fn blocked(because: &Blocked, secret: &str) -> (State, &'static str, String) {
         Blocked::Spec(problem) => ("InvalidSpec", problem.to_string()),
         Blocked::Limits(problem) => ("OutsideConstraints", problem.to_string()),
         Blocked::Refused { words } => ("Refused", format!("The signer refused: {words}")),
+        Blocked::Approval(refused) => {
+            let (reason, what) = refused.words();
+            let again = "edit the spec, or ask again by kubectl keywright renew";
+            return (State::Failed, reason, format!("The certificate is not issued: {what}; {again}."));
+        }
         Blocked::Rival { name } => (
             "DuplicateSecretName",
             format!(

@@ -2,10 +2,10 @@
 
 use super::decide::LeafFacts;
 use super::ready::Outcome;
-use crate::conditions::settle;
+use crate::conditions::{settle, whole_seconds};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use keywright_crds::{CertificateRevision, CertificateStatus};
+use keywright_crds::{CertificateRevision, CertificateStatus, ObjectApproval};
 
 /// The status that says `outcome`.
 ///
@@ -26,8 +26,34 @@ pub fn status(
     if let Some(leaf) = outcome.leaf() {
         put(&mut status, leaf);
     }
+    status.approval = approval(old.approval.as_ref(), outcome, now);
     status.revisions.truncate(history);
     status
+}
+
+/// The approval that is waited for, or was used by what lies in the Secret now. One that nothing needs any more goes.
+fn approval(old: Option<&ObjectApproval>, outcome: &Outcome, now: Timestamp) -> Option<ObjectApproval> {
+    let old = old.cloned();
+    match outcome {
+        Outcome::AwaitingApproval { approval, .. } => Some(approval.clone()),
+        Outcome::Current { leaf, .. } => old
+            .filter(|a| a.used_at.is_some() || u64::try_from(a.revision).ok() == Some(leaf.revision))
+            .map(|a| ObjectApproval {
+                log_index: leaf
+                    .log_index
+                    .and_then(|i| i64::try_from(i).ok())
+                    .filter(|_| a.used_at.is_none())
+                    .or(a.log_index),
+                used_at: a.used_at.clone().or_else(|| Some(Time(whole_seconds(now)))),
+                ..a
+            }),
+        Outcome::Waiting { .. }
+        | Outcome::ApprovalNotTaken { .. }
+        | Outcome::SignerUnavailable { .. }
+        | Outcome::AnswerUnusable { .. }
+        | Outcome::SecretNotWritten { .. }
+        | Outcome::Blocked { .. } => old,
+    }
 }
 
 fn put(status: &mut CertificateStatus, leaf: &LeafFacts) {

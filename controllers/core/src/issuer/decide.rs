@@ -8,7 +8,7 @@ use crate::certificate::decide::Waiting;
 use crate::renewal::{RenewWhen, renew_at};
 use crate::wire;
 use jiff::{SignedDuration, Timestamp};
-use keywright_crds::AuthorityStatus;
+use keywright_crds::{AuthorityApprovals, AuthorityStatus};
 use keywright_pki::certificate::Certificate;
 use keywright_signer_protocol::v1alpha1 as signer;
 
@@ -58,6 +58,8 @@ pub fn decide(authority: &ValidAuthority, world: &World) -> Plan {
             parent_uid,
             constraints: Some(constraints(authority)),
             expected_key_id: expected.unwrap_or_default(),
+            generation: authority.generation,
+            ..Default::default()
         }),
     }
 }
@@ -99,8 +101,19 @@ fn constraints(authority: &ValidAuthority) -> signer::Constraints {
         crl_distribution_points: spec.crl_distribution_points.clone(),
         ocsp_servers: spec.ocsp_servers.clone(),
         issuing_certificate_urls: spec.issuing_certificate_urls.clone(),
+        approvals: spec.approvals.as_ref().map(demands),
         // Callers and their rates: the key is this operator's, at the signer's own rate.
         ..signer::Constraints::default()
+    }
+}
+
+fn demands(approvals: &AuthorityApprovals) -> signer::ApprovalDemands {
+    let class = |name: &Option<String>| name.clone().unwrap_or_default();
+    signer::ApprovalDemands {
+        first_issuance_of_name: class(&approvals.first_issuance_of_name),
+        any_issuance: class(&approvals.any_issuance),
+        ca_certificates: class(&approvals.ca_certificates),
+        loosening: class(&approvals.loosening),
     }
 }
 

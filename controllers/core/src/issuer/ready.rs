@@ -107,6 +107,7 @@ pub fn status(old: &IssuerStatus, outcome: &Outcome, generation: i64, now: Times
         observed_generation: Some(generation),
         conditions: settle(&old.conditions, &outcome.facts(), generation, now),
         authority,
+        approval: old.approval.clone(),
     }
 }
 

@@ -29,6 +29,8 @@ pub enum Standing {
 pub struct Authority {
     /// UID of the issuer object: the authority's name in the signer.
     pub uid: String,
+    /// Generation of the issuer object that its status speaks of: what people agree to names it.
+    pub generation: u64,
     /// As messages name it, such as `Issuer "services"`.
     pub shown: String,
     /// Subject key identifier, lower-case hexadecimal.
@@ -121,6 +123,7 @@ pub fn read<I: AnyIssuer>(issuer: &I) -> Result<Authority, String> {
     let inherited = shown.and_then(|text| SignedDuration::try_from(duration::parse(text).ok()?).ok());
     limits.max_leaf = limits.max_leaf.into_iter().chain(inherited).min();
     Ok(Authority {
+        generation: status.observed_generation.and_then(|g| u64::try_from(g).ok()).unwrap_or_default(),
         uid: meta.uid.clone().unwrap_or_default(),
         shown: format!("{} {:?}", I::KIND.name(), meta.name.as_deref().unwrap_or_default()),
         key_id: chain[0].subject_key_identifier().map(hex::encode).unwrap_or_default(),

@@ -15,6 +15,8 @@ use keywright_pki::usage::Usages;
 pub struct ValidAuthority {
     /// `metadata.uid`: the authority's name in the signer.
     pub uid: String,
+    /// `metadata.generation`: what people agree to names it.
+    pub generation: u64,
     /// Subject of its certificate, never empty.
     pub subject: DistinguishedName,
     /// Key that the signer makes.
@@ -40,11 +42,13 @@ impl ValidAuthority {
         };
         let within =
             |problem: SpecProblem| SpecProblem { field: format!("authority.{}", problem.field), ..problem };
-        parse(issuer.meta().uid.clone().unwrap_or_default(), spec).map_err(within)
+        let meta = issuer.meta();
+        let generation = meta.generation.and_then(|g| u64::try_from(g).ok()).unwrap_or_default();
+        parse(meta.uid.clone().unwrap_or_default(), generation, spec).map_err(within)
     }
 }
 
-fn parse(uid: String, spec: &AuthoritySpec) -> Result<ValidAuthority, SpecProblem> {
+fn parse(uid: String, generation: u64, spec: &AuthoritySpec) -> Result<ValidAuthority, SpecProblem> {
     let subject = wire::subject(spec.common_name.as_deref(), spec.subject.as_ref())?;
     if subject.is_empty() {
         return Err(SpecProblem::new(
@@ -55,6 +59,7 @@ fn parse(uid: String, spec: &AuthoritySpec) -> Result<ValidAuthority, SpecProble
     let key = spec.private_key.unwrap_or_default();
     Ok(ValidAuthority {
         uid,
+        generation,
         subject,
         algorithm: wire::algorithm(key.algorithm, key.effective_size())
             .map_err(|e| SpecProblem::new("privateKey.size", e))?,

@@ -17,6 +17,7 @@ pub(crate) fn shown(plan: &Plan) -> String {
         Plan::Stop { because: Blocked::Limits(problem) } => format!("Stop limits {}", problem.field),
         Plan::Stop { because: Blocked::Rival { name } } => format!("Stop rival {name}"),
         Plan::Stop { because: Blocked::Refused { words } } => format!("Stop refused {words}"),
+        Plan::Stop { because: Blocked::Approval(refused) } => format!("Stop {}", refused.words().0),
         Plan::Stop { because: Blocked::Secret(Obstacle::AnotherType { type_ }) } => {
             format!("Stop type {type_}")
         }

@@ -92,6 +92,7 @@ pub(crate) fn until(ca: &Ca, to: Timestamp) -> X509 {
 /// The authority as an issuer object shows it.
 pub(crate) fn authority(ca: &Ca, name: &str, limits: Limits) -> Authority {
     Authority {
+        generation: 1,
         uid: uid("Issuer", name),
         shown: format!("Issuer {name:?}"),
         key_id: ca.chain[0].subject_key_identifier().map(hex::encode).unwrap(),

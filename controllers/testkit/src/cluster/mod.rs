@@ -17,7 +17,7 @@ pub use fault::Fault;
 
 use fault::Faults;
 use jiff::Timestamp;
-use keywright_crds::{Certificate, ClusterIssuer, Issuer};
+use keywright_crds::{ApprovalClass, ApprovalDecision, ApprovalRequest, Certificate, ClusterIssuer, Issuer};
 use kube::{Client, Resource};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -35,6 +35,12 @@ pub enum Kind {
     Issuer,
     /// `clusterissuers.keywright.dev`.
     ClusterIssuer,
+    /// `approvalclasses.keywright.dev`.
+    ApprovalClass,
+    /// `approvalrequests.keywright.dev`.
+    ApprovalRequest,
+    /// `approvaldecisions.keywright.dev`.
+    ApprovalDecision,
     /// `secrets`.
     Secret,
     /// `events.events.k8s.io`.
@@ -48,6 +54,9 @@ impl Kind {
             "certificates" => Self::Certificate,
             "issuers" => Self::Issuer,
             "clusterissuers" => Self::ClusterIssuer,
+            "approvalclasses" => Self::ApprovalClass,
+            "approvalrequests" => Self::ApprovalRequest,
+            "approvaldecisions" => Self::ApprovalDecision,
             "secrets" => Self::Secret,
             "events" => Self::Event,
             other => panic!("the fake cluster does not know {other:?}"),
@@ -67,6 +76,9 @@ impl Kind {
             Self::Certificate => named::<Certificate>(),
             Self::Issuer => named::<Issuer>(),
             Self::ClusterIssuer => named::<ClusterIssuer>(),
+            Self::ApprovalClass => named::<ApprovalClass>(),
+            Self::ApprovalRequest => named::<ApprovalRequest>(),
+            Self::ApprovalDecision => named::<ApprovalDecision>(),
             Self::Secret => named::<k8s_openapi::api::core::v1::Secret>(),
             Self::Event => named::<k8s_openapi::api::events::v1::Event>(),
         }
@@ -248,7 +260,15 @@ impl FakeCluster {
         let mut state = self.lock();
         state.faults.down = down;
         if down {
-            for kind in [Kind::Certificate, Kind::Issuer, Kind::ClusterIssuer, Kind::Secret] {
+            for kind in [
+                Kind::Certificate,
+                Kind::Issuer,
+                Kind::ClusterIssuer,
+                Kind::ApprovalClass,
+                Kind::ApprovalRequest,
+                Kind::ApprovalDecision,
+                Kind::Secret,
+            ] {
                 state.store.expire(kind);
             }
         }

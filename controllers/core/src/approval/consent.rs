@@ -1,0 +1,217 @@
+//! What the requests for one effect of one object come to, and the request to file.
+
+#![allow(missing_docs, reason = "the fields of a variant are described by the variant")]
+
+use super::ready::{how, shown, who};
+use aws_lc_rs::digest::{SHA256, digest};
+use jiff::Timestamp;
+use keywright_approvals::effect::{BadEffect, canonical};
+use keywright_approvals::{Effect, EffectDigest};
+use keywright_crds::{
+    ApprovalDecision, ApprovalPhase, ApprovalRequest, ApprovalRequestSpec, ApprovalVerdict, MissingApproval,
+    TargetRef,
+};
+use keywright_signer_protocol::v1alpha1::{ApprovalUse, SignedApproval};
+use kube::ResourceExt;
+use std::sync::Arc;
+
+/// Longest readable part of a request's name.
+const READABLE: usize = 200;
+/// Longest diff: the API's bound.
+const LONGEST_DIFF: usize = 16_384;
+
+/// A request that was filed for the effect, with the votes for it.
+pub struct Filed {
+    /// The request, as the cache has it.
+    pub request: Arc<ApprovalRequest>,
+    /// The votes that name it.
+    pub votes: Vec<Arc<ApprovalDecision>>,
+}
+
+/// What all requests for an effect come to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Consent {
+    /// Nothing was filed: the signer says whether anybody has to agree.
+    Unasked,
+    /// People have to agree first.
+    Waiting(Waiting),
+    /// It will not be: denied, expired or taken back.
+    Refused(Refused),
+    /// All that were asked agreed; what the signer is told of it.
+    Given(Vec<ApprovalUse>),
+}
+
+/// A request that waits for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// Where the request is.
+    pub namespace: String,
+    /// Its name.
+    pub request: String,
+    /// Its class.
+    pub class: String,
+    /// Who is missing, as far as that is known already.
+    pub missing: Vec<MissingApproval>,
+    /// Until when.
+    pub expires: Option<Timestamp>,
+}
+
+/// A request of which nothing comes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// Where the request is.
+    pub namespace: String,
+    /// Its name.
+    pub request: String,
+    /// What it ended in.
+    pub phase: ApprovalPhase,
+}
+
+impl Waiting {
+    /// What is waited for, and the command that ends it.
+    pub fn words(&self) -> String {
+        let Self { namespace, request, class, missing, expires } = self;
+        let until = expires.map_or_else(String::new, |at| format!(", until {}", shown(at)));
+        let how = how(Some(namespace), Some(request));
+        format!("Class {class:?} has to agree first; still missing: {}{until}. {how}", who(missing))
+    }
+}
+
+impl Refused {
+    /// Reason and words.
+    pub fn words(&self) -> (&'static str, String) {
+        let Self { namespace, request, phase } = self;
+        let (reason, what) = match phase {
+            ApprovalPhase::Denied | ApprovalPhase::Revoked => ("ApprovalDenied", "was denied"),
+            ApprovalPhase::Withdrawn => ("ApprovalWithdrawn", "was taken back"),
+            ApprovalPhase::Superseded => ("ApprovalSuperseded", "was given up for another one"),
+            ApprovalPhase::Expired
+            | ApprovalPhase::Pending
+            | ApprovalPhase::Approved
+            | ApprovalPhase::Consumed
+            | ApprovalPhase::Ended => ("ApprovalExpired", "has expired"),
+        };
+        let why = format!("see kubectl keywright requests {request} --namespace {namespace}");
+        (reason, format!("ApprovalRequest {request:?} {what} ({why})"))
+    }
+}
+
+/// What these requests, all for one effect, come to. The first that stops or waits decides.
+pub fn consent(filed: &[Filed]) -> Consent {
+    if filed.is_empty() {
+        return Consent::Unasked;
+    }
+    let place = |request: &ApprovalRequest| (request.namespace().unwrap_or_default(), request.name_any());
+    let phase = |one: &Filed| one.request.status.as_ref().and_then(|s| s.phase).unwrap_or_default();
+    let refused = filed.iter().find(|one| match phase(one) {
+        ApprovalPhase::Denied
+        | ApprovalPhase::Revoked
+        | ApprovalPhase::Expired
+        | ApprovalPhase::Withdrawn
+        | ApprovalPhase::Superseded => true,
+        ApprovalPhase::Pending | ApprovalPhase::Approved | ApprovalPhase::Consumed | ApprovalPhase::Ended => {
+            false
+        }
+    });
+    if let Some(one) = refused {
+        let (namespace, request) = place(&one.request);
+        return Consent::Refused(Refused { namespace, request, phase: phase(one) });
+    }
+    if let Some(one) = filed.iter().find(|one| phase(one) == ApprovalPhase::Pending) {
+        let (namespace, request) = place(&one.request);
+        let status = one.request.status.clone().unwrap_or_default();
+        return Consent::Waiting(Waiting {
+            namespace,
+            request,
+            class: one.request.spec.approval_class.clone(),
+            missing: status.missing,
+            expires: status.expires_at.map(|at| at.0),
+        });
+    }
+    Consent::Given(filed.iter().map(Filed::as_use).collect())
+}
+
+impl Filed {
+    /// What the signer is told: which request, and for classes whose approvers sign what they signed.
+    fn as_use(&self) -> ApprovalUse {
+        let spec = &self.request.spec;
+        let signatures: Vec<String> = self
+            .votes
+            .iter()
+            .filter(|vote| vote.spec.verdict == ApprovalVerdict::Approve)
+            .filter_map(|vote| vote.spec.signature.clone())
+            .collect();
+        let filed = self.request.creation_timestamp().map_or(0, |at| at.0.as_second());
+        let signed = SignedApproval {
+            filed,
+            requester: spec.requester.as_ref().map(|who| who.username.clone()).unwrap_or_default(),
+            requested_for: spec.requested_for.clone().unwrap_or_default(),
+            target_creator: String::new(),
+            signatures,
+        };
+        ApprovalUse {
+            namespace: self.request.namespace().unwrap_or_default(),
+            name: self.request.name_any(),
+            uid: self.request.uid().unwrap_or_default(),
+            approval_class: spec.approval_class.clone(),
+            signed: (!signed.signatures.is_empty()).then_some(signed),
+        }
+    }
+}
+
+/// The uses, each with the name of the target's creator, which approvers sign too.
+pub fn with_creator(mut uses: Vec<ApprovalUse>, creator: Option<&str>) -> Vec<ApprovalUse> {
+    for signed in uses.iter_mut().filter_map(|one| one.signed.as_mut()) {
+        creator.unwrap_or_default().clone_into(&mut signed.target_creator);
+    }
+    uses
+}
+
+/// The name of the request for this effect under this class. `again`: whatever asks for another request where an earlier
+/// one came to nothing, such as the renewal that a person asked for.
+pub fn request_name(target: &TargetRef, effect: &EffectDigest, class: &str, again: Option<&str>) -> String {
+    let text = [target.uid.as_str(), &effect.to_string(), class, again.unwrap_or_default()].join("\n");
+    let mut readable: String = target.name.chars().take(READABLE).collect();
+    while readable.ends_with(['.', '-']) {
+        readable.pop();
+    }
+    format!("{readable}-{}", &hex::encode(digest(&SHA256, text.as_bytes()))[..12])
+}
+
+/// The request to file. Errors: the effect has no canonical form.
+pub fn request(
+    namespace: &str,
+    name: &str,
+    target: TargetRef,
+    effect: &Effect,
+    class: &str,
+    diff: &str,
+) -> Result<ApprovalRequest, BadEffect> {
+    let value = effect.to_value();
+    let canonical = canonical(&value)?;
+    let action = value["action"].as_str().unwrap_or_default().to_owned();
+    let mut request = ApprovalRequest::new(
+        name,
+        ApprovalRequestSpec {
+            target_ref: target,
+            action,
+            effect_digest: EffectDigest::of(&value)?.to_string(),
+            effect: String::from_utf8_lossy(&canonical).into_owned(),
+            diff: Some(bounded(diff)),
+            approval_class: class.to_owned(),
+            ..ApprovalRequestSpec::default()
+        },
+    );
+    request.metadata.namespace = Some(namespace.to_owned());
+    Ok(request)
+}
+
+fn bounded(diff: &str) -> String {
+    const MORE: &str = "\n(more: see the effect)";
+    if diff.len() <= LONGEST_DIFF {
+        return diff.to_owned();
+    }
+    let most = LONGEST_DIFF - MORE.len();
+    let cut = (0..=most).rev().find(|&at| diff.is_char_boundary(at)).unwrap_or(0);
+    format!("{}{MORE}", &diff[..cut])
+}

@@ -1,0 +1,186 @@
+//! What a Certificate does when people have to agree: keeps its key, asks them, brings their approval, wipes the key.
+
+use crate::context::{Context, FIELD_MANAGER};
+use crate::error::Error;
+use k8s_openapi::api::core::v1::Secret;
+use keywright_approvals::{EffectDigest, records};
+use keywright_controllers_core::approval::consent::{
+    Consent, Filed, Waiting, consent, request, request_name, with_creator,
+};
+use keywright_controllers_core::certificate::approval::{
+    diff, effect, holds_key, is_waiting, kept_key as read_kept, pending_name, pending_secret, shown, target,
+};
+use keywright_controllers_core::certificate::decide::{Blocked, Order, World, leaf_facts};
+use keywright_controllers_core::certificate::held::Found;
+use keywright_controllers_core::certificate::ready::Outcome;
+use keywright_controllers_core::certificate::valid::ValidCertificate;
+use keywright_crds::{ApprovalRequest, Certificate};
+use keywright_pki::key::PrivateKey;
+use keywright_signer_protocol::v1alpha1::ApprovalUse;
+use kube::api::{Api, Patch, PatchParams, PostParams};
+use kube::runtime::reflector::ObjectRef;
+use kube::{Client, ResourceExt};
+use std::sync::Arc;
+
+/// Requests to file.
+pub(super) struct Filing(Vec<ApprovalRequest>);
+
+fn waits(object: &Certificate) -> bool {
+    object.status.as_ref().is_some_and(is_waiting)
+}
+
+fn secrets(client: &Client, namespace: &str) -> Api<Secret> {
+    Api::namespaced(client.clone(), namespace)
+}
+
+/// The key that was kept for this order while people decided.
+pub(super) async fn kept_key(
+    ctx: &Context,
+    object: &Certificate,
+    cert: &ValidCertificate,
+    order: &Order,
+) -> Result<Option<PrivateKey>, Error> {
+    if !waits(object) {
+        return Ok(None);
+    }
+    let secret = secrets(&ctx.client, &cert.namespace).get_opt(&pending_name(&cert.uid)).await?;
+    Ok(read_kept(cert, order, secret.as_ref()))
+}
+
+/// The approvals to bring, or what is so while there are none.
+pub(super) async fn approvals(
+    ctx: &Context,
+    object: &Certificate,
+    cert: &ValidCertificate,
+    order: &Order,
+    key: &PrivateKey,
+    world: &World,
+) -> Result<Result<Vec<ApprovalUse>, Outcome>, Error> {
+    let Some(digest) = effect(cert, order, key.public_key()).digest().ok().filter(|_| waits(object)) else {
+        return Ok(Ok(Vec::new()));
+    };
+    match consent(&filed(ctx, object, cert, &digest).await?) {
+        Consent::Unasked => Ok(Ok(Vec::new())),
+        Consent::Given(uses) => {
+            let creator = records::creator(&object.metadata).map(|who| who.username);
+            Ok(Ok(with_creator(uses, creator.as_deref())))
+        }
+        Consent::Waiting(on) => Ok(Err(waiting(cert, order, world, on, &digest))),
+        Consent::Refused(refused) => {
+            let because = Blocked::Approval(refused);
+            Ok(Err(Outcome::Blocked { because, secret: cert.secret_name.clone() }))
+        }
+    }
+}
+
+/// What was filed. A request that the cache has not seen yet is read: asking the signer in vain would be one more refusal
+/// in its log.
+async fn filed(
+    ctx: &Context,
+    object: &Certificate,
+    cert: &ValidCertificate,
+    digest: &EffectDigest,
+) -> Result<Vec<Filed>, Error> {
+    let filed = ctx.caches.filed(&target(cert), digest, cert.renew_request.as_deref());
+    let told = object.status.as_ref().and_then(|status| status.approval.as_ref());
+    let Some(told) = told.filter(|told| filed.is_empty() && told.effect_digest == digest.to_string()) else {
+        return Ok(filed);
+    };
+    let requests = Api::<ApprovalRequest>::namespaced(ctx.client.clone(), &cert.namespace);
+    let found = requests.get_opt(&told.request).await?;
+    let found = found.filter(|request| request.spec.effect_digest == told.effect_digest);
+    Ok(found.into_iter().map(|request| Filed { request: Arc::new(request), votes: Vec::new() }).collect())
+}
+
+fn waiting(
+    cert: &ValidCertificate,
+    order: &Order,
+    world: &World,
+    on: Waiting,
+    digest: &EffectDigest,
+) -> Outcome {
+    let leaf = match &world.found {
+        Found::Ours(held) => leaf_facts(cert, held),
+        Found::Nothing | Found::Blocked(_) => None,
+    };
+    Outcome::AwaitingApproval { approval: shown(order, &on.request, &on.class, digest.to_string()), on, leaf }
+}
+
+/// Keeps the key, and forms the requests for these classes. `None`: the signer sees another effect, as when it knows
+/// another generation of the issuer.
+pub(super) async fn ask(
+    ctx: &Context,
+    cert: &ValidCertificate,
+    order: &Order,
+    key: &PrivateKey,
+    world: &World,
+    (classes, wanted): (&[String], &str),
+) -> Result<Option<(Outcome, Filing)>, Error> {
+    let effect = effect(cert, order, key.public_key());
+    let digest = effect.digest().ok().filter(|digest| digest.to_string() == wanted);
+    let (Some(digest), Some(first)) = (digest, classes.first()) else { return Ok(None) };
+    if !order.keep_key {
+        let secret = pending_secret(cert, Some((order, key)))?;
+        let params = PatchParams::apply(FIELD_MANAGER).force();
+        let api = secrets(&ctx.client, &cert.namespace);
+        api.patch(&secret.name_any(), &params, &Patch::Apply(&secret)).await?;
+    }
+    let before = match &world.found {
+        Found::Ours(held) => held.leaf.as_ref(),
+        Found::Nothing | Found::Blocked(_) => None,
+    };
+    let again = cert.renew_request.as_deref();
+    let diff = diff(cert, order, before);
+    let form = |class: &String| {
+        let name = request_name(&target(cert), &digest, class, again);
+        request(&cert.namespace, &name, target(cert), &effect, class, &diff).ok()
+    };
+    let requests: Vec<ApprovalRequest> = classes.iter().filter_map(form).collect();
+    let on = Waiting {
+        namespace: cert.namespace.clone(),
+        request: request_name(&target(cert), &digest, first, again),
+        class: first.clone(),
+        missing: Vec::new(),
+        expires: None,
+    };
+    Ok(Some((waiting(cert, order, world, on, &digest), Filing(requests))))
+}
+
+/// Files the requests; one that is there already is the same one.
+pub(super) async fn file(ctx: &Context, Filing(requests): Filing) -> Result<(), Error> {
+    for request in requests {
+        let namespace = request.namespace().unwrap_or_default();
+        let api = Api::<ApprovalRequest>::namespaced(ctx.client.clone(), &namespace);
+        let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+        match api.create(&params, &request).await {
+            Ok(_) => {}
+            Err(kube::Error::Api(status)) if status.is_already_exists() => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+/// The signer did not take an approval: the requests show why only when they are looked at anew.
+pub(super) fn look_again(ctx: &Context, cert: &ValidCertificate) {
+    for request in ctx.caches.requests.state() {
+        if request.spec.target_ref.uid == cert.uid {
+            ctx.queues.requests.push(ObjectRef::from_obj(request.as_ref()));
+        }
+    }
+}
+
+/// Wipes a kept key that is of no use any more. The Secret stays, empty: nothing of ours may delete Secrets.
+pub(super) async fn wipe(ctx: &Context, object: &Certificate) -> Result<(), Error> {
+    let Ok(cert) = ValidCertificate::parse(object) else { return Ok(()) };
+    if !waits(object) {
+        return Ok(());
+    }
+    let api = secrets(&ctx.client, &cert.namespace);
+    let held = api.get_opt(&pending_name(&cert.uid)).await?.is_some_and(|secret| holds_key(&secret));
+    if held {
+        let params = PatchParams::apply(FIELD_MANAGER).force();
+        api.patch(&pending_name(&cert.uid), &params, &Patch::Apply(pending_secret(&cert, None)?)).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,72 @@
+//! The effect of a request, as the signer understood it: what people have to have agreed to.
+
+use crate::algorithm;
+use crate::authority::Authority;
+use crate::parse::{ValidEnsure, ValidIssue};
+use crate::refusal::{Reason, Refusal};
+use keywright_approvals::effect::{
+    Authority as Issuer, BadEffect, CertifyAuthority, IssueCertificate, LoosenAuthority, Target, usage_names,
+};
+use keywright_approvals::{Effect, EffectDigest};
+use keywright_signer_protocol::{json, v1alpha1 as wire};
+
+fn issuer(authority: &Authority) -> Issuer {
+    Issuer { uid: authority.uid.to_string(), generation: authority.row().generation }
+}
+
+fn target(uid: String, object: &wire::ObjectRef) -> Target {
+    Target { uid, namespace: object.namespace.clone(), name: object.name.clone() }
+}
+
+fn digest(effect: &Effect) -> Result<EffectDigest, Refusal> {
+    effect.digest().map_err(|error: BadEffect| {
+        Refusal::new(Reason::Malformed, "", error.to_string(), "ask for something that JSON can say exactly")
+    })
+}
+
+/// Of a leaf, or of a certificate for an authority whose key is elsewhere.
+pub fn of_leaf(ask: &ValidIssue, authority: &Authority, policies: &str) -> Result<EffectDigest, Refusal> {
+    digest(&Effect::IssueCertificate(Box::new(IssueCertificate {
+        certificate: target(ask.id.uid.to_string(), &ask.object),
+        step: ask.id.step,
+        subject: (&ask.subject).into(),
+        sans: (&ask.sans).into(),
+        public_key_sha256: hex::encode(ask.public_key.spki_sha256()),
+        duration_seconds: ask.duration,
+        usages: usage_names(&ask.asked_usages),
+        is_ca: ask.is_ca,
+        issuer: issuer(authority),
+        policy_digest: policies.to_owned(),
+    })))
+}
+
+/// Of the certificate of an authority whose key is here.
+pub fn of_authority(
+    ask: &ValidEnsure,
+    parent: Option<&Authority>,
+    policies: &str,
+) -> Result<EffectDigest, Refusal> {
+    digest(&Effect::CertifyAuthority(Box::new(CertifyAuthority {
+        authority: target(ask.id.uid.to_string(), &ask.object),
+        step: ask.id.step,
+        subject: (&ask.subject).into(),
+        key_algorithm: algorithm::to_wire(ask.algorithm).into(),
+        duration_seconds: ask.duration,
+        parent: parent.map(issuer),
+        constraints: json::constraints(&ask.constraints),
+        policy_digest: policies.to_owned(),
+    })))
+}
+
+/// Of constraints that become looser: all that would hold then.
+pub fn of_loosening(
+    ask: &ValidEnsure,
+    authority: &Authority,
+    to: &wire::Constraints,
+) -> Result<EffectDigest, Refusal> {
+    digest(&Effect::LoosenAuthority(Box::new(LoosenAuthority {
+        issuer: Issuer { uid: ask.id.uid.to_string(), generation: ask.generation },
+        authority_key_id: hex::encode(authority.key.public_key().key_identifier()),
+        constraints: json::constraints(to),
+    })))
+}

@@ -1,0 +1,37 @@
+//! What is found out about a request before the engine's turn: policies are asked, approvals are read.
+//!
+//! Nothing is refused here. A repeat of a request that was signed gets its stored answer whatever policies say by then, and
+//! only the engine knows whether it is one.
+
+use super::evidence::{self, Brought, Evidence};
+use super::pinned::Pinned;
+use keywright_ambient::Clock;
+use keywright_signer_cluster::Records;
+use std::sync::Arc;
+
+/// Where evidence comes from.
+#[derive(Clone, Default)]
+pub struct Gate {
+    /// Classes with signatures.
+    pub pinned: Pinned,
+    /// The API server, if this signer may read it.
+    pub records: Option<Arc<dyn Records>>,
+}
+
+/// All that was found out about a request.
+#[derive(Debug, Clone, Default)]
+pub struct Cleared {
+    /// The approvals that it brought.
+    pub evidence: Vec<Evidence>,
+}
+
+impl Gate {
+    /// Finds out about the approvals that a request brings.
+    pub async fn examine(&self, brought: Vec<Brought>, clock: &dyn Clock) -> Cleared {
+        let mut evidence = Vec::with_capacity(brought.len());
+        for one in brought {
+            evidence.push(evidence::read(one, &self.pinned, self.records.as_deref(), clock.now()).await);
+        }
+        Cleared { evidence }
+    }
+}
