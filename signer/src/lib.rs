@@ -29,6 +29,7 @@ pub mod log;
 pub mod log_server;
 pub mod parse;
 pub mod path;
+pub mod policy;
 pub mod purpose;
 pub mod rates;
 pub mod refusal;
