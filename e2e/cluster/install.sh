@@ -20,4 +20,5 @@ digest() { cat "$images/$1.digest"; }
 helm upgrade --install keywright "$checkout/charts/keywright" -n keywright-system --wait --timeout 180s \
   --set "namespaces={shop}" --set signer.storage.className=local --set image.pullPolicy=Never \
   --set "operator.podAnnotations.build=$(digest keywright-operator)" --set "bootstrap.podAnnotations.build=$(digest keywright-operator)" \
-  --set "signer.podAnnotations.build=$(digest keywright-signer)" "$@"
+  --set "webhook.podAnnotations.build=$(digest keywright-webhook)" --set "signer.podAnnotations.build=$(digest keywright-signer)" \
+  --set bootstrap.settleSeconds=60 "$@"
