@@ -86,7 +86,7 @@ struct Run {
     /// Address of the gRPC service.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8443")]
     listen: SocketAddr,
-    /// Address of /healthz and /readyz, plain HTTP.
+    /// Address of /healthz, /readyz and /metrics, plain HTTP.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8081")]
     health_listen: SocketAddr,
     /// Address at which anyone may read the log over HTTPS; none: it is not served.
