@@ -9,7 +9,7 @@ shift
 PATH=${KEYWRIGHT_CLUSTER_ASSETS:-$("$here/build.sh" --where)}:$("$checkout/e2e/controlplane/build.sh" --where):$PATH
 
 for node in "${nodes[@]}"; do
-  for archive in "$images"/*.oci.tar; do in_node "$node" ctr -n k8s.io images import "$archive" >/dev/null; done
+  for archive in "$images"/*.tar; do in_node "$node" ctr -n k8s.io images import "$archive" >/dev/null; done
 done
 # Pod Security `restricted` for all that the chart brings.
 kubectl create namespace keywright-system --dry-run=client -o yaml | kubectl apply -f - >/dev/null
