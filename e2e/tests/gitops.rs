@@ -1,5 +1,6 @@
 //! The Lua that Argo CD runs for our kinds, run over its own test files as Argo CD does: `health_test.yaml` and
-//! `action_test.yaml` in the layout of its `resource_customizations`.
+//! `action_test.yaml` in the layout of its `resource_customizations`. And the cluster that kind makes has the pool that the
+//! chart asks for.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 use mlua::{Lua, LuaSerdeExt};
@@ -109,4 +110,22 @@ fn actions_are_offered_and_do_what_they_say() {
             );
         }
     }
+}
+
+#[test]
+fn one_node_of_the_kind_cluster_is_the_signers_pool() {
+    let pool = &yaml(&checkout().join("charts/keywright/values.yaml"))["signer"]["pool"];
+    let (label, value) = (pool["label"].as_str().unwrap(), &pool["value"]);
+    let cluster = yaml(&checkout().join("kind/cluster.yaml"));
+    let workers: Vec<&Value> =
+        list(&cluster, "nodes").iter().filter(|node| node["role"] == "worker").collect();
+    let (signers, others): (Vec<&Value>, Vec<&Value>) =
+        workers.into_iter().partition(|node| node["labels"][label] == *value);
+    assert_eq!((signers.len(), others.len()), (1, 1));
+    let patch: Value =
+        serde_saphyr::from_str(signers[0]["kubeadmConfigPatches"][0].as_str().unwrap()).unwrap();
+    let taints = list(&patch["nodeRegistration"], "taints");
+    let effects: Vec<&str> = taints.iter().map(|taint| taint["effect"].as_str().unwrap()).collect();
+    assert_eq!(effects, ["NoSchedule", "NoExecute"]);
+    assert!(taints.iter().all(|taint| taint["key"] == label && taint["value"] == *value));
 }
