@@ -31,7 +31,7 @@ pub async fn follow(client: Client, caches: Arc<Caches>, queues: Arc<Queues>, wr
         .map(|(part, pen)| follow_certificates(within(&client, part), &caches, &queues, pen));
     let issuers = issuers.into_iter().map(|(part, pen)| {
         follow_kind(within(&client, part), &caches, pen, |issuer: &Issuer| {
-            issuer_changed(issuer, &caches, &queues)
+            issuer_changed(issuer, &caches, &queues);
         })
     });
     let cluster_issuers = cluster_issuers.into_iter().map(|(_, pen)| {
