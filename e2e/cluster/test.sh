@@ -171,11 +171,11 @@ leader_killed() {
 }
 token_above() { [ "$(lease leaseTransitions)" -gt "$1" ]; }
 
-# The id of a pod's process on the general node.
+# process_of POD [NODE]: the id of its process on the node.
 process_of() {
   local container
   container=$(kubectl "${system[@]}" get pod "$1" -o 'jsonpath={.status.containerStatuses[0].containerID}')
-  in_node general ctr -n k8s.io task ls | awk -v id="${container#containerd://}" '$1 == id { found = $2 } END { print found; exit !found }'
+  in_node "${2:-general}" ctr -n k8s.io task ls | awk -v id="${container#containerd://}" '$1 == id { found = $2 } END { print found; exit !found }'
 }
 
 # asks_for_a_key TOKEN: one request to the signer by a foreign client, with the operator's identity and from its place.
@@ -283,6 +283,34 @@ uninstall_and_reinstall() {
     kubectl -n shop wait --for=condition=Ready certificate --all --timeout=60s >/dev/null
 }
 
+# As docs/backup.md says: the volume as a snapshot shows it while the signer works, checked by the signer's own command in
+# the documented pod, and served from again with the same authority.
+signer_restored() {
+  local volume=$state/nodes/signer/lib/volumes/signer copy=$state/copy before process said values
+  before=$(authority) values=$(mktemp)
+  process=$(process_of keywright-signer-0 signer) || return 1
+  rm -rf "$copy"
+  # One instant of all files, as a snapshot is.
+  in_node signer kill -STOP "$process" && cp -a "$volume" "$copy"
+  in_node signer kill -CONT "$process"
+  issues || return 1
+  helm get values keywright "${system[@]}" -o yaml >"$values" || return 1
+  helm upgrade keywright "$checkout/charts/keywright" "${system[@]}" -f "$values" --set signer.pool.guarded=false --wait --timeout 120s >/dev/null || return 1
+  kubectl "${system[@]}" scale statefulset keywright-signer --replicas=0 >/dev/null &&
+    kubectl "${system[@]}" wait --for=delete pod/keywright-signer-0 --timeout=60s >/dev/null || return 1
+  rm -rf "${volume:?}"/* && cp -a "$copy"/. "$volume" || return 1
+  kubectl apply -f "$checkout/docs/examples/signer-volume.yaml" >/dev/null &&
+    kubectl "${system[@]}" wait --for=jsonpath='{.status.phase}'=Succeeded pod/keywright-signer-volume --timeout=60s >/dev/null
+  said=$(kubectl "${system[@]}" logs keywright-signer-volume)
+  kubectl "${system[@]}" delete pod keywright-signer-volume >/dev/null
+  grep -q ': sound$' <<<"$said" || { echo "the copy: $said"; return 1; }
+  kubectl "${system[@]}" scale statefulset keywright-signer --replicas=1 >/dev/null &&
+    helm upgrade keywright "$checkout/charts/keywright" "${system[@]}" -f "$values" --wait --timeout 120s >/dev/null || return 1
+  rm -f "$values"
+  ready && issues && equal "$(authority)" "$before" "the authority of before" &&
+    kubectl -n shop wait --for=condition=Ready certificate --all --timeout=60s >/dev/null
+}
+
 # The suite's own root is replaced, with all below it, while certificates are issued without a pause.
 identities_rotated() {
   local before limit
@@ -300,7 +328,7 @@ identities_rotated() {
 
 checks=(helm_test objects signer_on_its_pool foreign_pods_kept_off signer_sealed least_rights nothing_to_write no_drift
   webhook_rolling_under_load leader_ends leader_killed pods_deleted_one_by_one pods_deleted_together signer_node_drained
-  signer_node_power_cut upgrade_and_rollback uninstall_and_reinstall identities_rotated renewed_all_along)
+  signer_node_power_cut upgrade_and_rollback uninstall_and_reinstall signer_restored identities_rotated renewed_all_along)
 [ $# = 0 ] || checks=("$@")
 for check in "${checks[@]}"; do
   from=$SECONDS
