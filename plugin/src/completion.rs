@@ -10,7 +10,7 @@ use crate::output::Terminal;
 use crate::status::list;
 use clap::{Arg, Command, CommandFactory, Parser, ValueEnum};
 use k8s_openapi::api::core::v1::Secret;
-use keywright_crds::{Certificate, ClusterIssuer, Issuer};
+use keywright_crds::{ApprovalRequest, Certificate, ClusterIssuer, Issuer};
 use kube::api::{Api, ListParams};
 use std::time::Duration;
 
@@ -74,6 +74,7 @@ enum Asked {
 enum Of {
     Objects(Kind),
     Secrets,
+    Requests,
 }
 
 /// Walks the definition along the words; also gives the flags that say which cluster is meant.
@@ -156,12 +157,13 @@ fn of_argument(command: &Command, arg: &Arg, values: &[&str]) -> Asked {
             let kind = values.first().and_then(|word| Kind::from_str(word, true).ok());
             kind.map_or(Asked::Words(Vec::new()), |kind| Asked::Names(Of::Objects(kind)))
         }
-        ("renew", "names") => Asked::Names(Of::Objects(Kind::Certificate)),
+        ("renew", "names") | ("why", "name") => Asked::Names(Of::Objects(Kind::Certificate)),
+        ("requests" | "approve" | "deny", "name") => Asked::Names(Of::Requests),
         ("secret", "name") | ("verify", "secret") => Asked::Names(Of::Secrets),
         (
             _,
             "file" | "path" | "root" | "log" | "log_key_file" | "log_ca" | "write_proof" | "proof" | "issuer"
-            | "kubeconfig",
+            | "kubeconfig" | "signature",
         ) => Asked::Files,
         _ => Asked::Words(Vec::new()),
     }
@@ -178,6 +180,7 @@ async fn names(of: Of, flags: &[String]) -> Option<Vec<String>> {
         Of::Objects(Kind::Issuer) => named(list::scope::<Issuer>(client, place)).await,
         Of::Objects(Kind::Clusterissuer) => named(Api::<ClusterIssuer>::all(client.clone())).await,
         Of::Secrets => named(list::scope::<Secret>(client, place)).await,
+        Of::Requests => named(list::scope::<ApprovalRequest>(client, place)).await,
     }
 }
 
@@ -209,7 +212,9 @@ mod tests {
 
     #[test]
     fn commands_kinds_and_flags_are_offered() {
-        assert_eq!(words(""), ["check", "status", "renew", "inspect", "verify", "version", "completion"]);
+        let commands =
+            ["check", "status", "renew", "requests", "approve", "deny", "why", "inspect", "verify"];
+        assert_eq!(words(""), [&commands[..], &["version", "completion"]].concat());
         assert_eq!(words("status "), ["certificate", "issuer", "clusterissuer"]);
         assert_eq!(words("inspect "), ["secret", "file"]);
         assert_eq!(words("renew --dry-run "), ["none", "server"]);
@@ -231,6 +236,9 @@ mod tests {
             ("inspect file ", Asked::Files),
             ("verify --log ", Asked::Files),
             ("verify ", Asked::Files),
+            ("approve ", Asked::Names(Of::Requests)),
+            ("approve web-1 --signature ", Asked::Files),
+            ("why ", Asked::Names(Of::Objects(Kind::Certificate))),
             ("status cert web ", Asked::Words(Vec::new())),
         ] {
             assert_eq!(asked(line), wanted, "{line}");

@@ -62,7 +62,7 @@ async fn kubectl_is_told_what_may_be_typed_next() {
     let script = run(&["completion", "kubectl"]).await;
     assert!(script.stdout.starts_with("#!/bin/sh\nexec kubectl-keywright __complete"), "{script:?}");
     for (words, wanted) in [
-        (&["re"][..], "renew\n:4\n"),
+        (&["re"][..], "renew\nrequests\n:4\n"),
         (&["status", "c"], "certificate\nclusterissuer\n:4\n"),
         (&["renew", "--dr"], "--dry-run\n:4\n"),
         (&["inspect", "file", ""], ":0\n"),
