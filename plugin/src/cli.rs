@@ -84,6 +84,9 @@ pub enum Command {
         /// Name of the certificate.
         name: String,
     },
+    /// Tries policies against example inputs, and says which rule decided.
+    #[command(subcommand)]
+    Policy(Policy),
     /// Explains certificates in plain words.
     #[command(subcommand)]
     Inspect(Inspect),
@@ -104,6 +107,36 @@ pub enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         words: Vec<String>,
     },
+}
+
+/// `policy`.
+#[derive(Debug, Subcommand)]
+pub enum Policy {
+    /// Runs policies against example inputs, offline. Exits with 1 if one does not get what it expects, or a policy does not
+    /// compile.
+    Test(PolicyTest),
+    /// Says which policies were asked and which rule decided: of files, or of an object of the cluster under its policies.
+    Explain(PolicyExplain),
+}
+
+/// `policy test`.
+#[derive(Debug, Args)]
+pub struct PolicyTest {
+    /// File of Policy objects, and of inputs: input documents as docs/policy.md has them, or objects as they would be
+    /// created. `expect: Deny` or `RequireApproval` in an input says what it should get; else Allow. May be repeated.
+    #[arg(short = 'f', long = "filename", value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+}
+
+/// `policy explain`.
+#[derive(Debug, Args)]
+pub struct PolicyExplain {
+    /// File of Policy objects and inputs, as for `test`. May be repeated.
+    #[arg(short = 'f', long = "filename", value_name = "FILE", conflicts_with = "object")]
+    pub files: Vec<PathBuf>,
+    /// An object of the cluster: certificate, issuer or clusterissuer, and its name.
+    #[arg(value_names = ["KIND", "NAME"], num_args = 2)]
+    pub object: Vec<String>,
 }
 
 /// What completion scripts are for.

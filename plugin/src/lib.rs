@@ -8,7 +8,7 @@
 //! status     what is wanted and what is so  renew     asks for a new issuance
 //! approvals  requests, votes, and what is waited for
 //! inspect    certificates in plain words    verify    a certificate against the signer's log
-//! check      whether the installation works
+//! check      whether the installation works     policy    what policies would say
 //! facts      a certificate as data          page      text for people
 //! completion what may be typed next
 //! log        tiles, notes, proofs: pure, shares nothing with the signer
@@ -28,6 +28,7 @@ pub mod log;
 mod material;
 mod output;
 mod page;
+mod policy;
 mod renew;
 mod second_opinion;
 mod status;
@@ -85,6 +86,7 @@ async fn run(cli: &Cli, machine: &Machine) -> Result<ExitCode, Failure> {
         Command::Approve(arguments) => approvals::vote(global, arguments, true, machine).await,
         Command::Deny(arguments) => approvals::vote(global, arguments, false, machine).await,
         Command::Why { name } => approvals::why(global, name, machine).await,
+        Command::Policy(arguments) => policy::run(global, arguments, machine).await,
         Command::Inspect(arguments) => inspect::run(global, arguments, machine).await,
         Command::Verify(arguments) => verify::run(global, arguments, machine).await,
         Command::Version => output::version(global.output, machine.terminal),

@@ -2,6 +2,7 @@
 
 use crate::compile::{CompileError, Policy};
 use crate::digest;
+use crate::input::Input;
 use crate::source::{AppliesTo, Mode, Source};
 use serde_json::{Value, json};
 
@@ -50,6 +51,11 @@ impl Member {
     /// `sha256:<hex>` over the RFC 8785 form of the policy as written.
     pub fn digest(&self) -> &str {
         &self.digest
+    }
+
+    /// Whether it is asked about an input.
+    pub fn is_asked_about(&self, input: &Input) -> bool {
+        self.applies_to.matches(input)
     }
 
     /// Whether it is about issuers by their names.

@@ -42,7 +42,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve until SIGTERM; requests under way are finished first.
-    Run(Run),
+    Run(Box<Run>),
     /// The key-encryption key that seals all others at rest.
     #[command(subcommand)]
     Kek(KekCommand),
