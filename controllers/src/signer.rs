@@ -37,12 +37,22 @@ pub enum SignerError {
         classes: Vec<String>,
         /// Digest of the effect, as the signer sees it.
         effect: String,
+        /// Digest of the policies in force there, which is part of the effect; empty: there are none.
+        policies: String,
         /// Its words.
         words: String,
     },
     /// An approval that was brought does not hold, or not any more.
+    #[error("{words}")]
+    ApprovalInvalid {
+        /// Digest of the policies in force at the signer: another one than before makes another effect.
+        policies: String,
+        /// Its words.
+        words: String,
+    },
+    /// A policy denies. Trying again helps when the policy was changed.
     #[error("{0}")]
-    ApprovalInvalid(String),
+    PolicyDenied(String),
     /// It refuses what was asked. Trying again helps only after a change.
     #[error("{0}")]
     Refused(String),
@@ -101,16 +111,17 @@ fn read(status: &Status) -> SignerError {
         Reason::ApprovalRequired => SignerError::ApprovalRequired {
             classes: refusal.approval_classes,
             effect: refusal.effect_digest,
+            policies: refusal.policy_digest,
             words,
         },
-        Reason::ApprovalInvalid => SignerError::ApprovalInvalid(words),
+        Reason::ApprovalInvalid => SignerError::ApprovalInvalid { policies: refusal.policy_digest, words },
+        Reason::PolicyDenied => SignerError::PolicyDenied(words),
         Reason::UnknownAuthority => SignerError::KeyLost(words),
         Reason::Loosening | Reason::Immutable => SignerError::Loosening(words),
         Reason::Malformed
         | Reason::Forbidden
         | Reason::Constraint
         | Reason::ProofOfPossession
-        | Reason::PolicyDenied
         | Reason::Lint => SignerError::Refused(words),
     }
 }

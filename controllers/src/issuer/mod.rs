@@ -94,7 +94,8 @@ async fn apply<I: AnyIssuer>(
             SignerError::Refused(words)
             | SignerError::StaleStep { words, .. }
             | SignerError::ApprovalRequired { words, .. }
-            | SignerError::ApprovalInvalid(words),
+            | SignerError::ApprovalInvalid { words, .. }
+            | SignerError::PolicyDenied(words),
         ) => Outcome::Refused { words },
     }
 }

@@ -208,6 +208,7 @@ impl TestSigner {
             return Err(SignerError::ApprovalRequired {
                 classes: vec![class],
                 effect: effect(request, csr.public_key()),
+                policies: String::new(),
                 words: "approvals: people have to agree".into(),
             });
         }
