@@ -213,7 +213,7 @@ mod tests {
     #[test]
     fn commands_kinds_and_flags_are_offered() {
         let commands =
-            ["check", "status", "renew", "requests", "approve", "deny", "why", "inspect", "verify"];
+            ["check", "status", "renew", "requests", "approve", "deny", "why", "policy", "inspect", "verify"];
         assert_eq!(words(""), [&commands[..], &["version", "completion"]].concat());
         assert_eq!(words("status "), ["certificate", "issuer", "clusterissuer"]);
         assert_eq!(words("inspect "), ["secret", "file"]);
