@@ -56,7 +56,7 @@ fn input() -> Input {
             groups: vec!["dev".to_owned(), "system:authenticated".to_owned()],
             ..User::default()
         },
-        issuer: Some(Issuer { kind: "ClusterIssuer".to_owned(), name: "root".to_owned() }),
+        issuer: Some(Issuer { kind: "ClusterIssuer".to_owned(), name: "root".to_owned(), namespace: None }),
         time: "2030-01-01T00:00:00Z".to_owned(),
         ..Input::default()
     }
