@@ -1,7 +1,7 @@
 //! The Lua that Argo CD runs for our kinds, run over its own test files as Argo CD does: `health_test.yaml` and
 //! `action_test.yaml` in the layout of its `resource_customizations`. And the cluster that kind makes has the pool that the
 //! chart asks for.
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail like tests")]
 
 use mlua::{Lua, LuaSerdeExt};
 use serde_json::Value;
