@@ -223,7 +223,7 @@ mod tests {
         metrics.waiting("certificate", 3);
         metrics.waited("certificate", Duration::from_secs(1));
         metrics.lead(true);
-        let text = metrics.text(&caches(Scope::Everywhere).0);
+        let text = metrics.text(&caches(Scope::Everywhere, "keywright-system").0);
         for line in [
             "controller_runtime_reconcile_total{controller=\"certificate\",result=\"error\"} 1",
             "controller_runtime_reconcile_time_seconds_bucket{controller=\"certificate\",le=\"0.025\"} 2",

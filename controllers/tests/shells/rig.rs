@@ -31,6 +31,9 @@ use tokio::task::JoinHandle;
 /// Longer than any backoff or look that is due by itself, but renewals.
 const STILL: Duration = Duration::from_mins(3);
 
+/// The operator's own namespace.
+pub(crate) const HOME: &str = "keywright-system";
+
 pub(crate) struct Rig {
     pub(crate) cluster: FakeCluster,
     pub(crate) signer: Arc<TestSigner>,
@@ -84,7 +87,7 @@ impl Rig {
         self.starts += 1;
         let client = self.cluster.client();
         let cut = Arc::new(AtomicBool::new(false));
-        let (caches, writers) = caches(Scope::Everywhere);
+        let (caches, writers) = caches(Scope::Everywhere, HOME);
         let (caches, queues) = (Arc::new(caches), Arc::new(Queues::default()));
         let follow = watch::follow(client.clone(), Arc::clone(&caches), Arc::clone(&queues), writers);
         let watching = tokio::spawn(follow);
@@ -93,6 +96,7 @@ impl Rig {
             client,
             signer: Arc::new(Line { signer: Arc::clone(&self.signer), cut: Arc::clone(&cut) }),
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
+            namespace: HOME.into(),
             identity: "test".into(),
             fencing_token: self.starts,
             caches,

@@ -64,6 +64,15 @@ pub fn decide(authority: &ValidAuthority, world: &World) -> Plan {
     }
 }
 
+/// The request without a renewal: what people agreed to is done first, and then its certificate is due at once.
+pub fn at_revision(request: signer::EnsureAuthorityRequest, world: &World) -> signer::EnsureAuthorityRequest {
+    let revision = world.published.as_ref().and_then(|a| a.revision).and_then(|r| u64::try_from(r).ok());
+    let key = request.request_key.clone().unwrap_or_default();
+    let step = revision.filter(|revision| *revision > 0).unwrap_or(key.step);
+    let request_key = Some(signer::RequestKey { step, ..key });
+    signer::EnsureAuthorityRequest { request_key, ..request }
+}
+
 /// The longest life of a leaf that this authority and those above it allow.
 pub fn max_leaf(authority: &ValidAuthority, world: &World) -> Option<SignedDuration> {
     let above = match &world.parent {
