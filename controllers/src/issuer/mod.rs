@@ -141,7 +141,7 @@ impl<I: AnyIssuer> Look<'_, I> {
         match self.ctx.signer.ensure_authority(request).await {
             Ok(answer) => match self.published(&answer) {
                 Ok(authority) => outcome(Some(authority)),
-                Err(broken) => broken,
+                Err(words) => Outcome::SignerUnavailable { words },
             },
             Err(SignerError::Unavailable(words)) => Outcome::SignerUnavailable { words },
             Err(SignerError::KeyLost(words)) => Outcome::KeyLost { words },
@@ -162,7 +162,7 @@ impl<I: AnyIssuer> Look<'_, I> {
         let outcome = match self.ctx.signer.ensure_authority(request).await {
             Ok(answer) => match self.published(&answer) {
                 Ok(authority) => Outcome::Current { authority, created: answer.created, used },
-                Err(broken) => broken,
+                Err(words) => Outcome::SignerUnavailable { words },
             },
             Err(SignerError::ApprovalRequired { classes, effect, authority, words }) => {
                 let told = authority.as_deref();
@@ -183,10 +183,10 @@ impl<I: AnyIssuer> Look<'_, I> {
         (outcome, None)
     }
 
-    fn published(&self, answer: &Authority) -> Result<Box<AuthorityStatus>, Outcome> {
-        published(answer, &self.authority.uid, max_leaf(self.authority, self.world)).map(Box::new).map_err(
-            |error| Outcome::SignerUnavailable { words: format!("its answer does not read: {error}") },
-        )
+    fn published(&self, answer: &Authority) -> Result<Box<AuthorityStatus>, String> {
+        published(answer, &self.authority.uid, max_leaf(self.authority, self.world))
+            .map(Box::new)
+            .map_err(|error| format!("its answer does not read: {error}"))
     }
 }
 
