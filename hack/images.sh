@@ -8,7 +8,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 out=${1:-.keywright/images}
 triple=$(rustc -vV | sed -nE 's/^host: //p')
 case $triple in *-linux-gnu) ;; *) echo "static binaries are made on Linux with glibc; this is $triple" >&2; exit 1 ;; esac
-crates=(keywright-operator keywright-signer kubectl-keywright)
+crates=(keywright-operator keywright-webhooks keywright-signer kubectl-keywright)
+binaries=(keywright-operator keywright-webhook keywright-signer kubectl-keywright)
 
 # No path of this machine gets into a binary: neither of the checkout, nor of the fetched crates, nor of the toolchain.
 cargo_home=${CARGO_HOME:-$HOME/.cargo}
@@ -17,9 +18,9 @@ export "CFLAGS_${triple//-/_}=-ffile-prefix-map=$PWD=/src -ffile-prefix-map=$car
 cargo build --quiet --release --locked --target "$triple" --config "target.$triple.rustflags=[$flags]" "${crates[@]/#/--package=}"
 
 built=${CARGO_TARGET_DIR:-target}/$triple/release
-for crate in "${crates[@]}"; do
-  if readelf -d "$built/$crate" | grep -q NEEDED; then
-    echo "$built/$crate is not static; see what it needs with readelf -d" >&2
+for binary in "${binaries[@]}"; do
+  if readelf -d "$built/$binary" | grep -q NEEDED; then
+    echo "$built/$binary is not static; see what it needs with readelf -d" >&2
     exit 1
   fi
 done

@@ -24,6 +24,23 @@ alone() {
   done
 }
 
+# Alerts by their tests, and every expression of the dashboard as PromQL, where Prometheus' tool is at hand.
+alerts() {
+  command -v promtool >/dev/null || { echo "alerts: SKIPPED, promtool is not installed; on Debian it is in the package prometheus"; return 0; }
+  promtool test rules e2e/monitoring/rules_test.yaml || return 1
+  local rules
+  rules=$(mktemp)
+  {
+    printf 'groups:\n- name: dashboard\n  rules:\n'
+    grep -oE '"expr": ".*"(,|$)' charts/keywright/files/monitoring/dashboard.json | sed -E 's/^"expr": (".*"),?$/  - {record: panel, expr: \1}/' |
+      awk '{ sub(/panel/, "panel" NR) } 1'
+  } >"$rules"
+  promtool check rules "$rules"
+  local verdict=$?
+  rm -f "$rules"
+  return $verdict
+}
+
 # All that ships and all that tests it, in one call: what is chosen apart has other features, and dependencies twice.
 built=${CARGO_TARGET_DIR:-target}/release
 everything() { cargo build --quiet --release --locked --workspace --all-targets; }
@@ -34,6 +51,7 @@ stage "formatting" cargo fmt --all --check
 stage "dependencies and imports" dependencies
 stage "clippy" cargo clippy --quiet --locked --workspace --all-targets --keep-going -- -D warnings
 stage "each crate alone" alone
+stage "alerts and dashboard" alerts
 stage "programs and tests" everything
 stage "generated files" "$built/crdgen" --check
 stage "unit tests" tests 'not package(keywright-e2e)'

@@ -16,7 +16,7 @@ use keywright_crds::{
 use kube::ResourceExt;
 use kube::api::PartialObjectMeta;
 use kube::runtime::reflector::ObjectRef;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Namespace and name.
@@ -43,6 +43,7 @@ pub struct Caches {
     /// Requests by UID of their target, and votes by UID of their request.
     about: Mutex<HashMap<String, Vec<Place>>>,
     authorities: Mutex<HashMap<String, (String, Read)>>,
+    breaks: Mutex<BTreeMap<String, u64>>,
 }
 
 /// The writing ends, for the watches alone.
@@ -85,11 +86,22 @@ pub fn caches(scope: Scope, home: &str) -> (Caches, Writers) {
         glances: Mutex::default(),
         about: Mutex::default(),
         authorities: Mutex::default(),
+        breaks: Mutex::default(),
     };
     (caches, writers)
 }
 
 impl Caches {
+    /// The watch of a kind broke: what is cached is older than what is, until it is taken up again.
+    pub(crate) fn broke(&self, kind: &str) {
+        *lock(&self.breaks).entry(kind.to_owned()).or_default() += 1;
+    }
+
+    /// How often the watches of each kind have broken.
+    pub(crate) fn breaks(&self) -> BTreeMap<String, u64> {
+        lock(&self.breaks).clone()
+    }
+
     /// Whether the issuer of this kind and name, as `namespace` sees it, can sign at `now`.
     pub fn standing(&self, reference: &IssuerRef, namespace: &str, now: Timestamp) -> Standing {
         let read = match reference.kind {

@@ -5,20 +5,25 @@
 use crate::caches::Caches;
 use crate::signer::{Signer, SignerError};
 use futures::future::BoxFuture;
+use jiff::SignedDuration;
 use keywright_ambient::Clock;
 use keywright_controllers_core::conditions::find;
-use keywright_crds::Certificate;
+use keywright_crds::{ApprovalPhase, ApprovalRequest, Certificate};
 use keywright_signer_protocol::v1alpha1::{Authority, EnsureAuthorityRequest, IssueRequest, Issued};
 use kube::ResourceExt;
 use prometheus::{
     Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Seconds: from a look that finds nothing to do, to an authority with a large RSA key.
 const LOOK: [f64; 10] = [0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0];
+
+/// Seconds: from an answer at once to people who were asked and took their days.
+const WAIT: [f64; 10] = [0.1, 0.5, 1.0, 5.0, 30.0, 300.0, 3600.0, 21_600.0, 86_400.0, 604_800.0];
 
 /// The counters of one process.
 #[derive(Clone)]
@@ -29,6 +34,7 @@ pub struct Metrics {
     depth: IntGaugeVec,
     queued: HistogramVec,
     signer: HistogramVec,
+    issued: HistogramVec,
     leads: IntGauge,
     /// Requests to the API server, by `code`, `method` and `host`.
     pub requests: IntCounterVec,
@@ -62,6 +68,14 @@ impl Metrics {
                 "How long the signer takes to answer, by request and what came of it",
                 &["method", "result"],
             )?,
+            issued: HistogramVec::new(
+                HistogramOpts::new(
+                    "keywright_certificate_issuance_delay_seconds",
+                    "From when a certificate was wanted (creation, or due renewal) until it lies in its Secret",
+                )
+                .buckets(WAIT.to_vec()),
+                &["issuance"],
+            )?,
             leads: IntGauge::with_opts(
                 Opts::new("leader_election_master_status", "1 while this process leads")
                     .const_label("name", "keywright-operator"),
@@ -72,9 +86,9 @@ impl Metrics {
             )?,
             registry,
         };
-        let Self { registry, looks, look_seconds, depth, queued, signer, leads, requests } = &metrics;
+        let Self { registry, looks, look_seconds, depth, queued, signer, issued, leads, requests } = &metrics;
         registry.register(Box::new(looks.clone()))?;
-        for histogram in [look_seconds, queued, signer] {
+        for histogram in [look_seconds, queued, signer, issued] {
             registry.register(Box::new(histogram.clone()))?;
         }
         registry.register(Box::new(depth.clone()))?;
@@ -98,6 +112,15 @@ impl Metrics {
         self.queued.with_label_values(&[controller]).observe(waited.as_secs_f64());
     }
 
+    /// A certificate lies in its Secret so long after it was wanted. Before it was due (somebody asked for a renewal, or the
+    /// spec changed) there is nothing to measure from.
+    pub(crate) fn issued(&self, first: bool, after: SignedDuration) {
+        if !after.is_negative() {
+            let issuance = if first { "first" } else { "renewal" };
+            self.issued.with_label_values(&[issuance]).observe(after.as_secs_f64());
+        }
+    }
+
     /// A look ended.
     pub(crate) fn looked(&self, controller: &str, took: Duration, well: bool) {
         let result = if well { "success" } else { "error" };
@@ -111,10 +134,48 @@ impl Metrics {
         // Fails only when memory cannot be written to.
         let _ = TextEncoder::new().encode(&self.registry.gather(), &mut text);
         let mut text = String::from_utf8_lossy(&text).into_owned();
+        breaks(&caches.breaks(), &mut text);
         if self.leads.get() == 1 {
             certificates(&caches.certificates.state(), &mut text);
+            approvals(&caches.requests.state(), &mut text);
         }
         text
+    }
+}
+
+fn breaks(all: &BTreeMap<String, u64>, text: &mut String) {
+    let name = "keywright_watch_breaks_total";
+    let _ =
+        writeln!(text, "# HELP {name} How often what fills the cache of a kind broke\n# TYPE {name} counter");
+    for (kind, times) in all {
+        let _ = writeln!(text, "{name}{{kind=\"{kind}\"}} {times}");
+    }
+}
+
+/// How many requests are in which phase, and since when the oldest of each class waits for people.
+fn approvals(all: &[Arc<ApprovalRequest>], text: &mut String) {
+    let (mut phases, mut oldest) = (BTreeMap::new(), BTreeMap::new());
+    for request in all {
+        let phase = request.status.as_ref().and_then(|status| status.phase).unwrap_or_default();
+        *phases.entry(format!("{phase:?}")).or_insert(0_u64) += 1;
+        let since = request.metadata.creation_timestamp.as_ref().map(|at| at.0.as_second());
+        if let (ApprovalPhase::Pending, Some(since)) = (phase, since) {
+            let of_class = oldest.entry(request.spec.approval_class.as_str()).or_insert(since);
+            *of_class = since.min(*of_class);
+        }
+    }
+    let name = "keywright_approval_requests";
+    let _ = writeln!(text, "# HELP {name} Requests for approval in a phase\n# TYPE {name} gauge");
+    for (phase, count) in phases {
+        let _ = writeln!(text, "{name}{{phase=\"{phase}\"}} {count}");
+    }
+    let name = "keywright_approval_oldest_pending_timestamp_seconds";
+    let _ = writeln!(
+        text,
+        "# HELP {name} When the oldest request that still waits was made\n# TYPE {name} gauge"
+    );
+    for (class, since) in oldest {
+        let _ = writeln!(text, "{name}{{class=\"{class}\"}} {since}");
     }
 }
 
@@ -223,13 +284,47 @@ mod tests {
         metrics.waiting("certificate", 3);
         metrics.waited("certificate", Duration::from_secs(1));
         metrics.lead(true);
-        let text = metrics.text(&caches(Scope::Everywhere, "keywright-system").0);
+        metrics.issued(true, SignedDuration::from_secs(2));
+        metrics.issued(false, SignedDuration::from_secs(-2));
+        let caches = caches(Scope::Everywhere, "keywright-system").0;
+        caches.broke("Certificate");
+        let text = metrics.text(&caches);
         for line in [
             "controller_runtime_reconcile_total{controller=\"certificate\",result=\"error\"} 1",
             "controller_runtime_reconcile_time_seconds_bucket{controller=\"certificate\",le=\"0.025\"} 2",
             "workqueue_depth{name=\"certificate\"} 3",
             "workqueue_queue_duration_seconds_sum{name=\"certificate\"} 1",
             "leader_election_master_status{name=\"keywright-operator\"} 1",
+            "keywright_certificate_issuance_delay_seconds_bucket{issuance=\"first\",le=\"5\"} 1",
+            "keywright_watch_breaks_total{kind=\"Certificate\"} 1",
+        ] {
+            assert!(text.contains(line), "{line}\n{text}");
+        }
+    }
+
+    #[test]
+    fn the_oldest_request_of_a_class_that_waits_is_told_and_what_is_over_is_only_counted() {
+        let request = |class: &str, phase: &str, made: &str| -> Arc<ApprovalRequest> {
+            let object = serde_json::json!({
+                "apiVersion": "keywright.dev/v1alpha1", "kind": "ApprovalRequest",
+                "metadata": {"name": "r", "namespace": "shop", "creationTimestamp": made},
+                "spec": {"targetRef": {"kind": "Certificate", "name": "web", "uid": "u"}, "action": "IssueCertificate",
+                    "effectDigest": "sha256:00", "effect": "{}", "approvalClass": class},
+                "status": {"phase": phase},
+            });
+            Arc::new(serde_json::from_value(object).unwrap())
+        };
+        let all = [
+            request("production", "Pending", "2030-01-01T00:00:10Z"),
+            request("production", "Pending", "2030-01-01T00:00:00Z"),
+            request("production", "Denied", "2029-01-01T00:00:00Z"),
+        ];
+        let mut text = String::new();
+        approvals(&all, &mut text);
+        for line in [
+            "keywright_approval_requests{phase=\"Pending\"} 2\n",
+            "keywright_approval_requests{phase=\"Denied\"} 1\n",
+            "keywright_approval_oldest_pending_timestamp_seconds{class=\"production\"} 1893456000\n",
         ] {
             assert!(text.contains(line), "{line}\n{text}");
         }

@@ -30,10 +30,12 @@ pub async fn follow(client: Client, caches: Arc<Caches>, queues: Arc<Queues>, wr
         .into_iter()
         .map(|(part, pen)| follow_certificates(within(&client, part), &caches, &queues, pen));
     let issuers = issuers.into_iter().map(|(part, pen)| {
-        follow_kind(within(&client, part), pen, |issuer: &Issuer| issuer_changed(issuer, &caches, &queues))
+        follow_kind(within(&client, part), &caches, pen, |issuer: &Issuer| {
+            issuer_changed(issuer, &caches, &queues);
+        })
     });
     let cluster_issuers = cluster_issuers.into_iter().map(|(_, pen)| {
-        follow_kind(Api::all(client.clone()), pen, |issuer: &ClusterIssuer| {
+        follow_kind(Api::all(client.clone()), &caches, pen, |issuer: &ClusterIssuer| {
             issuer_changed(issuer, &caches, &queues);
         })
     });
@@ -60,7 +62,7 @@ async fn follow_certificates(
     mut writer: Writer<Certificate>,
 ) {
     let events = watcher(api, listing()).modify(lighten_certificate);
-    each(events, "Certificate", |event| {
+    each(events, "Certificate", caches, |event| {
         match &event {
             Event::Apply(cert) | Event::InitApply(cert) => caches.claim(cert),
             Event::Delete(cert) => caches.unclaim(cert),
@@ -108,13 +110,13 @@ fn claimants_of(cert: &Certificate, caches: &Caches, queues: &Queues) {
     }
 }
 
-async fn follow_kind<K>(api: Api<K>, mut writer: Writer<K>, changed: impl Fn(&K))
+async fn follow_kind<K>(api: Api<K>, caches: &Caches, mut writer: Writer<K>, changed: impl Fn(&K))
 where
     K: Resource<DynamicType = ()> + Clone + Debug + serde::de::DeserializeOwned + Send + Sync + 'static,
 {
     let events = watcher(api, listing()).modify(lighten);
     let kind = K::kind(&());
-    each(events, &kind, |event| {
+    each(events, &kind, caches, |event| {
         writer.apply_watcher_event(&event);
         match &event {
             Event::Apply(object) | Event::Delete(object) => changed(object),
@@ -174,7 +176,7 @@ async fn follow_secrets(client: &Client, part: Part, caches: &Caches, queues: &Q
     let config = listing().labels(mark::CERTIFICATE_UID);
     let seen = part.clone();
     let events = watcher(within::<PartialObjectMeta<Secret>>(client, part), config).modify(lighten);
-    each(events, "Secret", |event| match &event {
+    each(events, "Secret", caches, |event| match &event {
         Event::Init => caches.forget_secrets(seen.as_deref()),
         Event::InitApply(secret) => caches.glimpse(secret),
         // A Secret that changed or went while nobody watched is in no event; those that did not are seen at a glance.
@@ -208,6 +210,7 @@ fn secret_changed(secret: &PartialObjectMeta<Secret>, caches: &Caches, queues: &
 async fn each<K: Send + 'static>(
     events: impl Stream<Item = watcher::Result<Event<K>>> + Send,
     kind: &str,
+    caches: &Caches,
     mut handle: impl FnMut(Event<K>),
 ) {
     let events = events.default_backoff();
@@ -215,7 +218,10 @@ async fn each<K: Send + 'static>(
     while let Some(event) = events.next().await {
         match event {
             Ok(event) => handle(event),
-            Err(error) => tracing::warn!(%error, kind, "the watch broke; it is taken up again"),
+            Err(error) => {
+                caches.broke(kind);
+                tracing::warn!(%error, kind, "the watch broke; it is taken up again");
+            }
         }
     }
 }

@@ -11,7 +11,9 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 use kube::CustomResourceExt as _;
 use serde_json::json;
 
-use crate::{ApprovalClass, ApprovalDecision, ApprovalRequest, Certificate, ClusterIssuer, Issuer, rules};
+use crate::{
+    ApprovalClass, ApprovalDecision, ApprovalRequest, Certificate, ClusterIssuer, Issuer, Policy, rules,
+};
 
 /// Every resource definition of this crate, in the order in which they are documented and installed.
 ///
@@ -21,6 +23,7 @@ pub fn definitions() -> Vec<CustomResourceDefinition> {
         finish(Issuer::crd(), &issuer_columns()),
         finish(ClusterIssuer::crd(), &issuer_columns()),
         finish(Certificate::crd(), &certificate_columns()),
+        finish(Policy::crd(), &policy_columns()),
         finish(ApprovalClass::crd(), &class_columns()),
         frozen(finish(ApprovalRequest::crd(), &request_columns())),
         finish(ApprovalDecision::crd(), &decision_columns()),
@@ -132,6 +135,16 @@ fn certificate_columns() -> Vec<CustomResourceColumnDefinition> {
             type_: "integer".into(),
             ..column("Revision", ".status.revision", Some(1), "Number of the last issuance.")
         },
+        age(),
+    ]
+}
+
+fn policy_columns() -> Vec<CustomResourceColumnDefinition> {
+    vec![
+        column("Ready", READY_STATUS, None, "Whether the policy compiles; if not, it denies."),
+        column("Reason", READY_REASON, Some(1), "Why the policy is ready or not."),
+        column("Mode", ".spec.mode", None, "Audit: it is only told what it says. Empty: Enforce."),
+        column("Kinds", ".spec.appliesTo.kinds[*]", None, "Kinds it is asked about; empty: all."),
         age(),
     ]
 }

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //!   key, subject, usage, reference     shared parts of a spec
-//!   issuer, certificate                the kinds
+//!   issuer, certificate, policy        the kinds
 //!   approval_class, approval_request   and those of approvals
 //!   shape                              bounded strings, lists and maps as schemas
 //!   rules                              CEL rules and their messages
@@ -24,6 +24,7 @@ mod definition;
 pub mod duration;
 mod issuer;
 mod key;
+mod policy;
 mod reference;
 mod reference_page;
 pub mod render;
@@ -52,6 +53,9 @@ pub use issuer::{
     NameSubtrees,
 };
 pub use key::Algorithm;
+pub use policy::{
+    Policy, PolicyIssuer, PolicyKind, PolicyMode, PolicyScope, PolicySpec, PolicyStatus, RegoSource,
+};
 pub use reference::{IssuerKind, IssuerRef};
 pub use subject::Subject;
 pub use usage::KeyUsage;

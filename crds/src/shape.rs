@@ -201,6 +201,31 @@ pub(crate) fn pem_chain(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "maxLength": 131_072 })
 }
 
+/// Rego source. Larger ones are for bundles.
+pub(crate) fn rego(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "minLength": 1, "maxLength": 131_072 })
+}
+
+/// Documents of a policy: JSON of any shape under names that Rego can say.
+pub(crate) fn policy_data(_: &mut SchemaGenerator) -> Schema {
+    let map = json_schema!({
+        "type": "object",
+        "maxProperties": 64,
+        "additionalProperties": { "x-kubernetes-preserve-unknown-fields": true },
+    });
+    ruled(map, [rules::policy_data_names()])
+}
+
+/// Namespaces that a policy is about.
+pub(crate) fn policy_namespaces(_: &mut SchemaGenerator) -> Schema {
+    list(256, &text(1, 63, [rules::object_name()]))
+}
+
+/// A SHA-256 digest with its algorithm in front.
+pub(crate) fn digest(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "maxLength": 71, "pattern": "^sha256:[0-9a-f]{64}$" })
+}
+
 /// A list whose items are objects with `key` as their name.
 fn keyed<T: schemars::JsonSchema>(generator: &mut SchemaGenerator, min: u32, max: u32, key: &str) -> Schema {
     let item = T::json_schema(generator);

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use keywright_crds::{
-    ApprovalClass, ApprovalDecision, ApprovalRequest, Certificate, ClusterIssuer, Issuer, definitions,
+    ApprovalClass, ApprovalDecision, ApprovalRequest, Certificate, ClusterIssuer, Issuer, Policy, definitions,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -115,6 +115,7 @@ fn accepted_objects_keep_all_they_say_through_the_rust_types() {
                 Some("Issuer") => round_trip::<Issuer>(&document),
                 Some("ClusterIssuer") => round_trip::<ClusterIssuer>(&document),
                 Some("Certificate") => round_trip::<Certificate>(&document),
+                Some("Policy") => round_trip::<Policy>(&document),
                 Some("ApprovalClass") => round_trip::<ApprovalClass>(&document),
                 Some("ApprovalRequest") => round_trip::<ApprovalRequest>(&document),
                 Some("ApprovalDecision") => round_trip::<ApprovalDecision>(&document),
@@ -141,7 +142,7 @@ fn is_default(value: &Value) -> bool {
         Value::Array(items) => items.is_empty(),
         Value::Object(fields) => fields.values().all(is_default),
         Value::String(text) => {
-            ["ECDSA", "PKCS8", "Always", "Retain", "Issuer", "None"].contains(&text.as_str())
+            ["ECDSA", "PKCS8", "Always", "Retain", "Issuer", "None", "Enforce"].contains(&text.as_str())
         }
         Value::Null | Value::Number(_) => false,
     }

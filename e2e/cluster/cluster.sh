@@ -92,8 +92,9 @@ down() {
     if alive "node-$node"; then power_cut "$node"; fi
     remove_cgroups "$node"
   done
-  for name in coredns kube-scheduler kube-controller-manager kube-apiserver etcd; do stop "$name"; done
+  for name in $(printf '%s\n' "${parts[@]}" | tac); do stop "$name"; done
   stop hub KILL
+  [ ! -d /sys/fs/cgroup/cpu/keywright-hub ] || rmdir /sys/fs/cgroup/cpu/keywright-hub
   ip link del kw-host 2>/dev/null || true
 }
 

@@ -20,6 +20,7 @@ make_hub() {
   touch "$state/run/hub.whole"
 }
 
+parts=(etcd kube-apiserver kube-controller-manager kube-scheduler coredns)
 control_plane() {
   local keys=$state/keys data=$state/etcd
   mkdir -p "$data" "$state/apiserver"
@@ -75,4 +76,7 @@ cluster.local:53 {
 }
 CONF
   alive coredns || start coredns nsenter -t "$(inner hub)" -n "$extra/coredns" -conf "$state/Corefile"
+  mkdir -p /sys/fs/cgroup/cpu/keywright-hub
+  echo "$shares" >/sys/fs/cgroup/cpu/keywright-hub/cpu.shares
+  for part in "${parts[@]}"; do pid "$part" >/sys/fs/cgroup/cpu/keywright-hub/cgroup.procs; done
 }

@@ -9,7 +9,7 @@ shift
 PATH=${KEYWRIGHT_CLUSTER_ASSETS:-$("$here/build.sh" --where)}:$("$checkout/e2e/controlplane/build.sh" --where):$PATH
 
 for node in "${nodes[@]}"; do
-  for archive in "$images"/*.oci.tar; do in_node "$node" ctr -n k8s.io images import "$archive" >/dev/null; done
+  for archive in "$images"/*.tar; do in_node "$node" ctr -n k8s.io images import "$archive" >/dev/null; done
 done
 # Pod Security `restricted` for all that the chart brings.
 kubectl create namespace keywright-system --dry-run=client -o yaml | kubectl apply -f - >/dev/null
@@ -20,4 +20,5 @@ digest() { cat "$images/$1.digest"; }
 helm upgrade --install keywright "$checkout/charts/keywright" -n keywright-system --wait --timeout 180s \
   --set "namespaces={shop}" --set signer.storage.className=local --set image.pullPolicy=Never \
   --set "operator.podAnnotations.build=$(digest keywright-operator)" --set "bootstrap.podAnnotations.build=$(digest keywright-operator)" \
-  --set "signer.podAnnotations.build=$(digest keywright-signer)" "$@"
+  --set "webhook.podAnnotations.build=$(digest keywright-webhook)" --set "signer.podAnnotations.build=$(digest keywright-signer)" \
+  --set bootstrap.settleSeconds=60 "$@"

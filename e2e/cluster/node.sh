@@ -1,4 +1,6 @@
 # Sourced by cluster.sh: nodes, each a set of namespaces with containerd, kubelet and kube-proxy.
+# What a machine of its own would have: builds beside it take what is left.
+shares=20480
 cgroups=(cpu cpuacct cpuset memory devices freezer blkio pids systemd)
 
 # boot NODE: powers it on. Its disk, $state/nodes/NODE, is what it was.
@@ -62,6 +64,7 @@ make_cgroups() {
       cat /sys/fs/cgroup/cpuset/cpuset.cpus >"$dir/cpuset.cpus"
       cat /sys/fs/cgroup/cpuset/cpuset.mems >"$dir/cpuset.mems"
     fi
+    [ "$group" != cpu ] || echo "$shares" >"$dir/cpu.shares"
   done
 }
 

@@ -7,6 +7,7 @@ set -uo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 PATH=${KEYWRIGHT_CLUSTER_ASSETS:-$("$here/build.sh" --where)}:$("$checkout/e2e/controlplane/build.sh" --where):$PATH
 system=(-n keywright-system)
+previous=b027763 # the chart to upgrade from: before admission was part of every installation
 failed=0
 
 # refused WORDS COMMAND...: it fails, and says so with these words.
@@ -19,6 +20,7 @@ refused() {
 equal() { [ "$1" = "$2" ] || { echo "$3: found $1, wanted $2"; return 1; }; }
 # may ACCOUNT VERB RESOURCE NAMESPACE ANSWER
 may() { equal "$(kubectl auth can-i "$2" "$3" -n "$4" --as "system:serviceaccount:keywright-system:$1" 2>/dev/null)" "$5" "$1 may $2 $3 in $4"; }
+milliseconds() { echo $((($(date +%s%N) - $1) / 1000000)); }
 # All pods are ready and somebody leads: a leader that was killed is waited for until its lease ends.
 ready() {
   kubectl "${system[@]}" rollout status --timeout=90s deployment,statefulset -l app.kubernetes.io/instance=keywright >/dev/null &&
@@ -100,7 +102,9 @@ least_rights() {
     may $account list secrets kube-system no && may $account delete secrets shop no || return 1
   may keywright-signer get secrets keywright-system no && may keywright-signer list pods keywright-system no || return 1
   may keywright-bootstrap get secrets keywright-system no && may keywright-bootstrap get secret/keywright-root keywright-system yes &&
-    may keywright-bootstrap patch secret/keywright-signer-kek keywright-system no && may keywright-bootstrap get secrets shop no
+    may keywright-bootstrap patch secret/keywright-signer-kek keywright-system no && may keywright-bootstrap get secrets shop no || return 1
+  may keywright-webhook create certificates.keywright.dev shop no && may keywright-webhook get secrets keywright-system no &&
+    may keywright-webhook get secret/keywright-webhook-tls keywright-system yes && may keywright-webhook get secrets shop no
 }
 
 nothing_to_write() {
@@ -137,16 +141,89 @@ pods_deleted_together() {
   kubectl "${system[@]}" delete pod -l 'app.kubernetes.io/instance=keywright,app.kubernetes.io/name!=keywright-check' >/dev/null && ready && issues
 }
 
-# Both ends: the token in the lease grows, and somebody else works within 5 s.
+# Told to end, it gives the lease back: another pod works within 5 s, under a higher fencing token.
 leader_ends() {
-  local before leader from
+  local before leader from took
   before=$(lease leaseTransitions) leader=$(lease holderIdentity) from=$(date +%s%N)
   kubectl "${system[@]}" delete pod "$leader" --wait=false >/dev/null
   until_true 15 "another leads" another_leads "$leader" || return 1
-  tell "    another leads after $((($(date +%s%N) - from) / 1000000)) ms; fencing token $before, then $(lease leaseTransitions)"
-  [ $((($(date +%s%N) - from) / 1000000)) -lt 5000 ] && [ "$(lease leaseTransitions)" -gt "$before" ] && ready && issues
+  took=$(milliseconds "$from")
+  tell "    another leads after $took ms; fencing token $before, then $(lease leaseTransitions)"
+  [ "$took" -lt 5000 ] && [ "$(lease leaseTransitions)" -gt "$before" ] && ready && issues
 }
 another_leads() { local now; now=$(lease holderIdentity); [ -n "$now" ] && [ "$now" != "$1" ]; }
+
+# Killed, it gives nothing back: the process in its place takes its own name's lease within 5 s, and what the dead one
+# might still have under way is refused by the signer, which has seen the higher token.
+leader_killed() {
+  local before leader process from took
+  # New pods: kubelets wait before they start a container again that has ended before.
+  kubectl "${system[@]}" rollout restart deployment/keywright-operator >/dev/null && ready || return 1
+  before=$(lease leaseTransitions) leader=$(lease holderIdentity)
+  process=$(process_of "$leader") || return 1
+  from=$(date +%s%N)
+  in_node general kill -KILL "$process"
+  until_true 15 "another leads" token_above "$before" || return 1
+  took=$(milliseconds "$from")
+  tell "    another process leads after $took ms; fencing token $before, then $(lease leaseTransitions)"
+  [ "$took" -lt 5000 ] && ready && issues || return 1
+  refused "grpc-message: .*fencing" asks_for_a_key "$before" && asks_for_a_key "$(lease leaseTransitions)"
+}
+token_above() { [ "$(lease leaseTransitions)" -gt "$1" ]; }
+
+# process_of POD [NODE]: the id of its process on the node.
+process_of() {
+  local container
+  container=$(kubectl "${system[@]}" get pod "$1" -o 'jsonpath={.status.containerStatuses[0].containerID}')
+  in_node "${2:-general}" ctr -n k8s.io task ls | awk -v id="${container#containerd://}" '$1 == id { found = $2 } END { print found; exit !found }'
+}
+
+# asks_for_a_key TOKEN: one request to the signer by a foreign client, with the operator's identity and from its place.
+asks_for_a_key() {
+  local folder file said place
+  place=$(process_of "$(lease holderIdentity)") || return 1
+  folder=$(mktemp -d)
+  for file in ca.crt tls.crt tls.key; do
+    (umask 077; kubectl "${system[@]}" get secret keywright-operator-tls -o "jsonpath={.data.${file/./\\.}}" | base64 -d >"$folder/$file")
+  done
+  # EnsureKeyRequest: fencing_token, key_uid, purpose JWT, algorithm ECDSA P-256; before it "not compressed" and its length.
+  printf "\\x08$(varint "$1")\\x12\\x24%s\\x18\\x04\\x20\\x01" 6f1d5c2e-0a1b-4c3d-8e5f-102030405060 >"$folder/message"
+  { printf "\\0\\0\\0\\0\\x$(printf %02x "$(stat -c %s "$folder/message")")"; cat "$folder/message"; } >"$folder/request"
+  said=$(in_node general nsenter -t "$place" -n curl -sv --max-time 10 --http2 --tlsv1.3 -o "$folder/answer" \
+    --cacert "$folder/ca.crt" --cert "$folder/tls.crt" --key "$folder/tls.key" -H 'content-type: application/grpc' -H 'te: trailers' \
+    --resolve "keywright-signer:8443:$(kubectl "${system[@]}" get pod keywright-signer-0 -o 'jsonpath={.status.podIP}')" \
+    --data-binary "@$folder/request" https://keywright-signer:8443/keywright.signer.v1alpha1.Signer/EnsureKey 2>&1 | tr -d '\r' | grep '^< ')
+  rm -rf "$folder"
+  grep -q '^< grpc-status: 0$' <<<"$said" || { echo "$said"; return 1; }
+}
+# As protobuf writes it, in printf's escapes.
+varint() {
+  local left=$1
+  while [ "$left" -ge 128 ]; do
+    printf '\\x%02x' $((left % 128 + 128))
+    left=$((left / 128))
+  done
+  printf '\\x%02x' "$left"
+}
+
+# All replicas are replaced one by one, and one is killed, under 200 admissions a second: none fails.
+webhook_rolling_under_load() {
+  local load said
+  said=$(mktemp)
+  "${KEYWRIGHT_BIN:-$checkout/target/release}/keywright-dev" admissions --per-second 200 >"$said" 2>&1 &
+  load=$!
+  kubectl "${system[@]}" rollout restart deployment/keywright-webhook >/dev/null &&
+    kubectl "${system[@]}" rollout status --timeout=180s deployment/keywright-webhook >/dev/null &&
+    kubectl "${system[@]}" delete pod "$(kubectl "${system[@]}" get pod -l app.kubernetes.io/name=keywright-webhook -o 'jsonpath={.items[0].metadata.name}')" >/dev/null &&
+    kubectl "${system[@]}" rollout status --timeout=90s deployment/keywright-webhook >/dev/null
+  local replaced=$?
+  kill -TERM "$load"
+  wait "$load"
+  local admitted=$?
+  sed 's/^/    /' "$said"
+  rm -f "$said"
+  [ $replaced = 0 ] && [ $admitted = 0 ]
+}
 
 signer_node_drained() {
   local before
@@ -169,14 +246,26 @@ renewed_all_along() {
   [ "$revision" -ge 2 ] && kubectl -n shop wait --for=condition=Ready certificate --all --timeout=30s >/dev/null
 }
 
+# To the chart of before and on to this one, as people come by; then back by Helm's own means, and on again. What is not
+# due stays as it is.
 upgrade_and_rollback() {
-  local before
-  before=$(serial)
-  helm upgrade keywright "$checkout/charts/keywright" "${system[@]}" --reuse-values --set operator.concurrency=16 --wait --timeout 120s >/dev/null || return 1
+  local before folder=$state/previous values revision
+  before=$(serial) values=$(mktemp)
+  rm -rf "$folder" && mkdir -p "$folder" && git -C "$checkout" archive "$previous" charts/keywright | tar -x -C "$folder" || return 1
+  helm get values keywright "${system[@]}" -o yaml >"$values" || return 1
+  helm upgrade keywright "$folder/charts/keywright" "${system[@]}" -f "$values" --wait --timeout 120s >/dev/null || return 1
+  revision=$(helm status keywright "${system[@]}" -o json | jq .version)
+  ready && issues || { echo "with the chart of before"; return 1; }
+  helm upgrade keywright "$checkout/charts/keywright" "${system[@]}" -f "$values" --set operator.concurrency=16 --wait --timeout 120s >/dev/null || return 1
   kubectl "${system[@]}" get deployment keywright-operator -o yaml | grep -q -- --concurrency=16 || return 1
-  helm rollback keywright "${system[@]}" --wait --timeout 120s >/dev/null || return 1
+  ready && issues && equal "$(serial)" "$before" "the certificate that was not due, after the upgrade" || return 1
+  helm rollback keywright "$revision" "${system[@]}" --wait --timeout 120s >/dev/null || return 1
   kubectl "${system[@]}" get deployment keywright-operator -o yaml | grep -q -- --concurrency=32 || return 1
-  issues && equal "$(serial)" "$before" "the certificate that was not due"
+  ready && issues && equal "$(serial)" "$before" "the certificate that was not due, after the rollback" || return 1
+  helm upgrade keywright "$checkout/charts/keywright" "${system[@]}" -f "$values" --wait --timeout 120s >/dev/null && ready && issues
+  local verdict=$?
+  rm -f "$values"
+  return $verdict
 }
 
 # With objects present: no hang, objects and keys stay, and the same authority signs when it is back.
@@ -194,12 +283,40 @@ uninstall_and_reinstall() {
     kubectl -n shop wait --for=condition=Ready certificate --all --timeout=60s >/dev/null
 }
 
+# As docs/backup.md says: the volume as a snapshot shows it while the signer works, checked by the signer's own command in
+# the documented pod, and served from again with the same authority.
+signer_restored() {
+  local volume=$state/nodes/signer/lib/volumes/signer copy=$state/copy before process said values
+  before=$(authority) values=$(mktemp)
+  process=$(process_of keywright-signer-0 signer) || return 1
+  rm -rf "$copy"
+  # One instant of all files, as a snapshot is.
+  in_node signer kill -STOP "$process" && cp -a "$volume" "$copy"
+  in_node signer kill -CONT "$process"
+  issues || return 1
+  helm get values keywright "${system[@]}" -o yaml >"$values" || return 1
+  helm upgrade keywright "$checkout/charts/keywright" "${system[@]}" -f "$values" --set signer.pool.guarded=false --wait --timeout 120s >/dev/null || return 1
+  kubectl "${system[@]}" scale statefulset keywright-signer --replicas=0 >/dev/null &&
+    kubectl "${system[@]}" wait --for=delete pod/keywright-signer-0 --timeout=60s >/dev/null || return 1
+  rm -rf "${volume:?}"/* && cp -a "$copy"/. "$volume" || return 1
+  kubectl apply -f "$checkout/docs/examples/signer-volume.yaml" >/dev/null &&
+    kubectl "${system[@]}" wait --for=jsonpath='{.status.phase}'=Succeeded pod/keywright-signer-volume --timeout=60s >/dev/null
+  said=$(kubectl "${system[@]}" logs keywright-signer-volume)
+  kubectl "${system[@]}" delete pod keywright-signer-volume >/dev/null
+  grep -q ': sound$' <<<"$said" || { echo "the copy: $said"; return 1; }
+  kubectl "${system[@]}" scale statefulset keywright-signer --replicas=1 >/dev/null &&
+    helm upgrade keywright "$checkout/charts/keywright" "${system[@]}" -f "$values" --wait --timeout 120s >/dev/null || return 1
+  rm -f "$values"
+  ready && issues && equal "$(authority)" "$before" "the authority of before" &&
+    kubectl -n shop wait --for=condition=Ready certificate --all --timeout=60s >/dev/null
+}
+
 # The suite's own root is replaced, with all below it, while certificates are issued without a pause.
 identities_rotated() {
   local before limit
   before=$(kubectl "${system[@]}" get secret keywright-signer-tls -o 'jsonpath={.data.tls\.crt}')
   kubectl "${system[@]}" delete secret keywright-root >/dev/null
-  limit=$((SECONDS + 420))
+  limit=$((SECONDS + 240))
   while [ "$(kubectl "${system[@]}" get secret keywright-signer-tls -o 'jsonpath={.data.tls\.crt}')" = "$before" ]; do
     issues || { echo "while the new pins settle"; return 1; }
     [ $SECONDS -lt $limit ] || { echo "the identity was never replaced"; return 1; }
@@ -210,8 +327,8 @@ identities_rotated() {
 }
 
 checks=(helm_test objects signer_on_its_pool foreign_pods_kept_off signer_sealed least_rights nothing_to_write no_drift
-  pods_deleted_one_by_one pods_deleted_together leader_ends signer_node_drained signer_node_power_cut upgrade_and_rollback
-  uninstall_and_reinstall identities_rotated renewed_all_along)
+  webhook_rolling_under_load leader_ends leader_killed pods_deleted_one_by_one pods_deleted_together signer_node_drained
+  signer_node_power_cut upgrade_and_rollback uninstall_and_reinstall signer_restored identities_rotated renewed_all_along)
 [ $# = 0 ] || checks=("$@")
 for check in "${checks[@]}"; do
   from=$SECONDS

@@ -9,6 +9,7 @@
 //! raise     Site + Launcher -> running, in order, only what is not running yet    raise, install
 //! ControlPlane, Suite        what a test holds                                    suite
 //! Replicas  several webhooks behind one address                                   replicas
+//! load      admissions at a steady rate
 //! dev                        `keywright-dev up | demo | down`, behind the Makefile
 //! perturb, bench             break it on purpose; measure it
 //! ```
@@ -25,6 +26,7 @@ pub mod guarded;
 mod install;
 pub mod keys;
 mod launcher;
+pub mod load;
 pub mod perturb;
 pub mod ports;
 mod process;

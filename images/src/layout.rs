@@ -151,7 +151,11 @@ mod tests {
             reference: "keywright.dev/keywright-operator:1".into(),
             architecture: "amd64",
             labels: vec![("org.opencontainers.image.title", "keywright-operator".into())],
-            command: &Binary { name: "keywright-operator", description: "words" },
+            command: &Binary {
+                name: "keywright-operator",
+                package: "keywright-operator",
+                description: "words",
+            },
             program,
             bom: b"{}",
             created: Timestamp::from_second(1_700_000_000).unwrap(),

@@ -68,7 +68,7 @@ fn write(arguments: &Arguments) -> Result<(), Error> {
     for binary in BINARIES {
         let path = arguments.binaries.join(binary.name);
         let program = std::fs::read(&path).map_err(Error::file("read", &path))?;
-        let bom = sbom::cyclonedx(binary, &closure.crates_of(binary.name)?, &program, created);
+        let bom = sbom::cyclonedx(binary, &closure.crates_of(binary.package)?, &program, created);
         let image = Image {
             reference: format!("{}/{}:{}", arguments.registry, binary.name, arguments.tag),
             architecture: architecture(&arguments.target)?,

@@ -64,7 +64,8 @@ mod tests {
 
     #[test]
     fn a_document_names_the_binary_and_what_is_in_it() {
-        let binary = Binary { name: "keywright-operator", description: "words" };
+        let binary =
+            Binary { name: "keywright-operator", package: "keywright-operator", description: "words" };
         let found = Crate {
             name: "serde".into(),
             version: "1.0.0+x".into(),

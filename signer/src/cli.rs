@@ -80,13 +80,16 @@ struct Run {
     #[arg(long, value_name = "FILE", env = "KEYWRIGHT_SIGNER_APPROVERS")]
     approvers: Option<PathBuf>,
     /// Kubeconfig with read-only credentials, to look up approvals without signatures; its server must be an IP address.
-    /// None: only classes pinned by --approvers are served.
+    /// Neither this nor --in-cluster: only classes pinned by --approvers are served.
     #[arg(long, value_name = "FILE", env = "KEYWRIGHT_SIGNER_KUBECONFIG")]
     kubeconfig: Option<PathBuf>,
+    /// The same with the credentials of the pod that this process runs in.
+    #[arg(long, conflicts_with = "kubeconfig")]
+    in_cluster: bool,
     /// Address of the gRPC service.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8443")]
     listen: SocketAddr,
-    /// Address of /healthz and /readyz, plain HTTP.
+    /// Address of /healthz, /readyz and /metrics, plain HTTP.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8081")]
     health_listen: SocketAddr,
     /// Address at which anyone may read the log over HTTPS; none: it is not served.
@@ -248,10 +251,13 @@ pub fn main() -> Result<(), CliError> {
                 None => Pinned::default(),
                 Some(path) => Pinned::read(path)?,
             };
-            let cluster = options.kubeconfig.as_deref().map(Access::read).transpose();
-            let cluster = cluster.map_err(RunError::from)?;
+            let cluster = match &options.kubeconfig {
+                Some(path) => Some(Access::read(path)),
+                None => options.in_cluster.then(Access::in_pod),
+            };
+            let cluster = cluster.transpose().map_err(RunError::from)?;
             let api_server = cluster.as_ref().map(Access::address);
-            let token_file = cluster.as_ref().and_then(Access::token_file);
+            let token = cluster.as_ref().and_then(Access::token_folder);
             let settings = Settings {
                 state: options.state_dir,
                 kek: Arc::new(kek),
@@ -269,7 +275,7 @@ pub fn main() -> Result<(), CliError> {
             };
             let reach = Reach {
                 write: [settings.state.clone()].into_iter().chain(key_store.folders()).collect(),
-                read: [settings.tls.clone()].into_iter().chain(key_store.files()).chain(token_file).collect(),
+                read: [settings.tls.clone()].into_iter().chain(key_store.files()).chain(token).collect(),
                 listen: [settings.listen.port(), settings.health.port()]
                     .into_iter()
                     .chain(settings.log.map(|address| address.port()))

@@ -18,6 +18,7 @@ use crate::authority::{Authority, Keyring};
 use crate::authority_key::{AuthorityKey, KeyStore};
 use crate::draft;
 use crate::ids::{RequestId, Uid};
+use crate::metrics::Counts;
 use crate::parse::{ValidEnsure, ValidIssue};
 use crate::path::{Failed, Recorded, Signed};
 use crate::purpose::ValidKey;
@@ -99,6 +100,8 @@ pub struct Status {
     pub problem: String,
     /// Number of log entries.
     pub log_size: u64,
+    /// How many of them the checkpoint on disk covers.
+    pub log_published: u64,
     /// Number of authorities.
     pub authorities: u64,
     /// Highest fencing token seen.
@@ -129,6 +132,7 @@ pub struct Parts {
 struct Shared {
     status: RwLock<Status>,
     keyring: RwLock<Arc<Keyring>>,
+    counts: Counts,
 }
 
 impl Shared {
@@ -185,6 +189,11 @@ impl Engine {
     /// How it is.
     pub fn status(&self) -> Status {
         self.shared.status.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What was asked of it since it started.
+    pub fn counts(&self) -> &Counts {
+        &self.shared.counts
     }
 
     /// Whether an authority of this name exists.
@@ -255,8 +264,13 @@ impl Engine {
         answer: oneshot::Receiver<Result<Answer, Refusal>>,
     ) -> Result<Answer, Refusal> {
         let stopping = || Refusal::unavailable("the signer is stopping");
-        self.jobs.send(job).map_err(|_| stopping())?;
-        answer.await.unwrap_or_else(|_| Err(stopping()))
+        let underway = self.shared.counts.begin();
+        let answer = match self.jobs.send(job) {
+            Ok(()) => answer.await.unwrap_or_else(|_| Err(stopping())),
+            Err(_) => Err(stopping()),
+        };
+        underway.end(&answer);
+        answer
     }
 
     /// Finishes what is under way, publishes the log, and ends all threads. Blocks.

@@ -1,13 +1,26 @@
-//! Health over plain HTTP: `/healthz` (the process answers) and `/readyz` (it can sign).
+//! Health over plain HTTP: `/healthz` (the process answers), `/readyz` (it can sign), and `/metrics` in Prometheus' text
+//! format. Read only, and nothing in it names an object or a caller.
 
 use crate::engine::Engine;
+use crate::metrics;
 use axum::Router;
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-/// The two routes. Ready means: log verified, disk writable at the last commit, not stopping.
-pub fn routes(engine: Arc<Engine>) -> Router {
+/// Prometheus' text format.
+const TEXT: &str = "text/plain; version=0.0.4";
+
+/// The routes. Ready means: log verified, disk writable at the last commit, not stopping. `ledger`: the file of its tables.
+pub fn routes(engine: Arc<Engine>, ledger: PathBuf) -> Router {
+    let told = Arc::clone(&engine);
+    let tell = move || {
+        let bytes = std::fs::metadata(&ledger).ok().map(|file| file.len());
+        let text = metrics::text(&told.status(), told.counts(), bytes);
+        async move { ([(CONTENT_TYPE, TEXT)], text) }
+    };
     let ready = move || {
         let status = engine.status();
         async move {
@@ -18,5 +31,8 @@ pub fn routes(engine: Arc<Engine>) -> Router {
             }
         }
     };
-    Router::new().route("/healthz", get(|| async { "ok\n" })).route("/readyz", get(ready))
+    Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(tell))
 }

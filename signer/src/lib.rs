@@ -27,6 +27,7 @@ pub mod key_state;
 pub mod ledger;
 pub mod log;
 pub mod log_server;
+pub mod metrics;
 pub mod parse;
 pub mod path;
 pub mod purpose;

@@ -6,6 +6,7 @@ use crate::authority_key::KeyStore;
 use crate::engine::{Engine, Parts};
 use crate::hardening::{HardeningError, calls};
 use crate::health;
+use crate::ledger::TABLES;
 use crate::log_server;
 use crate::rates::Rate;
 use crate::seal::Kek;
@@ -138,7 +139,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
             let _ = tokio::task::spawn_blocking(move || pins.peers()).await;
         }
     });
-    let routes = health::routes(Arc::clone(&engine));
+    let routes = health::routes(Arc::clone(&engine), settings.state.join(TABLES));
     tokio::spawn(async move { axum::serve(health_listener, routes).await });
     if let Some(listener) = log_listener {
         tokio::spawn(log_server::serve(listener, folder.clone(), log_dir(&settings.state)));

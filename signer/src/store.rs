@@ -11,7 +11,7 @@
 
 use crate::authority::OpenError;
 use crate::ids::Uid;
-use crate::ledger::{AuthorityRow, Found, HeadRow, Ledger, LedgerError};
+use crate::ledger::{AuthorityRow, Found, HeadRow, Ledger, LedgerError, TABLES};
 use crate::log::audit::{NEWEST, audit};
 use crate::log::disk::{DiskError, LogDir, join_bundle};
 use crate::log::merkle::leaf_hash;
@@ -127,7 +127,7 @@ impl Store {
         };
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(state).map_err(io(state))?;
         let dir = log_dir(state);
-        let path = state.join("ledger.redb");
+        let path = state.join(TABLES);
         let found = Found::open(state, Arc::clone(kek))?;
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).map_err(io(&path))?;
         let (head, new) = match found.head() {

@@ -13,6 +13,7 @@ use keywright_webhooks::serve::claims::Claims;
 use keywright_webhooks::serve::handle::Reviewer;
 use keywright_webhooks::serve::listen::Server;
 use keywright_webhooks::serve::observe::Sources;
+use keywright_webhooks::serve::policies::Policies;
 use keywright_webhooks::serve::readiness::{Readiness, Standing};
 use keywright_webhooks::trust::keeper::Keeper;
 use keywright_webhooks::trust::presented::Presented;
@@ -45,7 +46,8 @@ pub(crate) enum Ended {
 pub(crate) async fn run(options: Arguments) -> Result<(), Ended> {
     let client = connect().await?;
     let (presented, readiness) = (Arc::new(Presented::default()), Readiness::default());
-    let (claims, own) = (Claims::default(), |account: &str| account_name(&options.namespace, account));
+    let (claims, policies) = (Claims::default(), Policies::default());
+    let own = |account: &str| account_name(&options.namespace, account);
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
 
@@ -56,6 +58,8 @@ pub(crate) async fn run(options: Arguments) -> Result<(), Ended> {
         own: own(NAME),
         namespace: options.namespace.clone(),
         sources: Sources { client: client.clone(), claims: claims.clone() },
+        policies: policies.clone(),
+        clock: Arc::new(SystemClock),
         presented: Arc::clone(&presented),
     };
     let server = Server::new(listener, Arc::clone(&presented), Arc::new(reviewer), readiness.clone())?;
@@ -72,7 +76,8 @@ pub(crate) async fn run(options: Arguments) -> Result<(), Ended> {
         presented,
         readiness: readiness.clone(),
     };
-    let watching = async { tokio::join!(claims.follow(client), keeper.keep()) };
+    let watching =
+        async { tokio::join!(claims.follow(client.clone()), policies.follow(client), keeper.keep()) };
     let health = health::serve(options.health_listen, readiness.clone());
     let ending = async {
         tokio::select! {

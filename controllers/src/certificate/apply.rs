@@ -90,6 +90,10 @@ async fn sign(
         Found::Ours(held) => leaf_facts(cert, held),
         Found::Nothing | Found::Blocked(_) => None,
     };
+    let due = before
+        .as_ref()
+        .map_or(object.metadata.creation_timestamp.as_ref().map(|at| at.0), |leaf| Some(leaf.renewal));
+    let first = before.is_none();
     let made = match ctx.unpublished.take(&cert.uid, order.step, &order.effect) {
         Some(made) => made,
         None => match ask(ctx, object, cert, &order, world).await? {
@@ -132,6 +136,9 @@ async fn sign(
                 because = ?order.because,
                 "issued"
             );
+            if let Some(due) = due {
+                ctx.metrics.issued(first, ctx.clock.now().duration_since(due));
+            }
             Ok(Applied::written(Outcome::Current { leaf, renewed: true }, version))
         }
         Ok(Err(words)) => {

@@ -23,7 +23,7 @@ pub(super) async fn follow(
     votes: Pens<ApprovalDecision>,
 ) {
     let classes = classes.into_iter().map(|(_, pen)| {
-        follow_kind(Api::all(client.clone()), pen, |class: &ApprovalClass| {
+        follow_kind(Api::all(client.clone()), caches, pen, |class: &ApprovalClass| {
             class_changed(class, caches, queues);
         })
     });
@@ -48,7 +48,7 @@ async fn follow_requests(
     mut writer: Writer<ApprovalRequest>,
 ) {
     let events = watcher(api, listing()).modify(lighten);
-    each(events, "ApprovalRequest", |event| {
+    each(events, "ApprovalRequest", caches, |event| {
         match &event {
             Event::Apply(request) | Event::InitApply(request) => {
                 caches.note(&request.spec.target_ref.uid, request);
@@ -89,7 +89,7 @@ async fn follow_votes(
     mut writer: Writer<ApprovalDecision>,
 ) {
     let events = watcher(api, listing()).modify(lighten);
-    each(events, "ApprovalDecision", |event| {
+    each(events, "ApprovalDecision", caches, |event| {
         match &event {
             Event::Apply(vote) | Event::InitApply(vote) => caches.note(&vote.spec.request_ref.uid, vote),
             Event::Delete(vote) => caches.drop_note(&vote.spec.request_ref.uid, vote),

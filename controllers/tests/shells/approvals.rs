@@ -28,14 +28,15 @@ async fn rig() -> Rig {
     rig
 }
 
-fn requests(rig: &Rig) -> Vec<ApprovalRequest> {
+pub(crate) fn requests(rig: &Rig) -> Vec<ApprovalRequest> {
     rig.cluster.all::<ApprovalRequest>()
 }
 
 /// What admission does to requests that lack it.
-fn stamp(rig: &Rig) {
+pub(crate) fn stamp(rig: &Rig) {
     for request in requests(rig).iter().filter(|request| request.spec.requester.is_none()) {
-        rig.cluster.edit::<ApprovalRequest>(NAMESPACE, &request.name_any(), |request| {
+        let namespace = request.namespace().unwrap();
+        rig.cluster.edit::<ApprovalRequest>(&namespace, &request.name_any(), |request| {
             request.spec.requester = Some(user(OPERATOR));
         });
     }
@@ -45,7 +46,7 @@ fn user(name: &str) -> UserIdentity {
     UserIdentity { username: name.into(), ..UserIdentity::default() }
 }
 
-fn vote(rig: &Rig, request: &ApprovalRequest, who: &str, verdict: ApprovalVerdict) {
+pub(crate) fn vote(rig: &Rig, request: &ApprovalRequest, who: &str, verdict: ApprovalVerdict) {
     let uid = request.uid().unwrap();
     let mut decision = ApprovalDecision::new(
         &vote_name(&uid, who),
@@ -57,7 +58,7 @@ fn vote(rig: &Rig, request: &ApprovalRequest, who: &str, verdict: ApprovalVerdic
             ..ApprovalDecisionSpec::default()
         },
     );
-    decision.metadata.namespace = Some(NAMESPACE.into());
+    decision.metadata.namespace = request.namespace();
     decision.metadata.creation_timestamp = Some(Time(rig.now()));
     rig.cluster.create(&decision);
 }
@@ -70,7 +71,11 @@ async fn asked(rig: &Rig) -> ApprovalRequest {
 }
 
 fn phase(rig: &Rig, name: &str) -> Option<ApprovalPhase> {
-    rig.cluster.get::<ApprovalRequest>(NAMESPACE, name)?.status?.phase
+    phase_of(rig, NAMESPACE, name)
+}
+
+pub(crate) fn phase_of(rig: &Rig, namespace: &str, name: &str) -> Option<ApprovalPhase> {
+    rig.cluster.get::<ApprovalRequest>(namespace, name)?.status?.phase
 }
 
 fn kept(rig: &Rig) -> Option<Secret> {

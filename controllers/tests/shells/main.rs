@@ -11,6 +11,7 @@ mod authorities;
 mod crashes;
 mod faults;
 mod issuance;
+mod loosening;
 mod rig;
 mod secrets;
 mod signer;

@@ -3,7 +3,8 @@
 use futures::future::BoxFuture;
 use jiff::SignedDuration;
 use keywright_ambient::Clock;
-use keywright_controllers::signer::{Signer, SignerError};
+use keywright_approvals::EffectDigest;
+use keywright_controllers::signer::{Signer, SignerError, Told};
 use keywright_pki::algorithm::KeyAlgorithm;
 use keywright_pki::certificate::{CaProfile, Certificate, Serial, Template, Validity, assemble};
 use keywright_pki::csr::Csr;
@@ -45,6 +46,8 @@ struct Authority {
     certificate: Certificate,
     parent: String,
     step: u64,
+    /// Longest life of a leaf that its key allows: the one constraint that is kept here.
+    longest: Option<u64>,
 }
 
 #[derive(Default)]
@@ -89,6 +92,11 @@ impl TestSigner {
         self.lock().demands = Some(class.to_owned());
     }
 
+    /// Longest life of a leaf that the key of this authority allows.
+    pub(crate) fn longest(&self, uid: &str) -> Option<u64> {
+        self.lock().authorities[uid].longest
+    }
+
     /// Its clock goes ahead.
     pub(crate) fn ahead(&self, by: SignedDuration) {
         self.lock().ahead = by;
@@ -124,7 +132,14 @@ impl TestSigner {
             let subject = name(request.subject.as_ref());
             let certificate = self.certify(&mut state, request, &subject, &pair, Some(&pair));
             let parent = request.parent_uid.clone();
-            let made = Authority { key: pair, subject, certificate, parent, step: key.step };
+            let made = Authority {
+                key: pair,
+                subject,
+                certificate,
+                parent,
+                step: key.step,
+                longest: longest(request),
+            };
             state.authorities.insert(uid.clone(), made);
         } else if state.authorities[&uid].step < key.step {
             let mut known = state.authorities.remove(&uid).unwrap();
@@ -132,6 +147,9 @@ impl TestSigner {
                 self.certify(&mut state, request, &known.subject, &known.key, Some(&known.key));
             known.step = key.step;
             state.authorities.insert(uid.clone(), known);
+        }
+        if !request.keep_constraints {
+            loosen(state.authorities.get_mut(&uid).unwrap(), request, &uid)?;
         }
         let known = &state.authorities[&uid];
         let mut parents = Vec::new();
@@ -208,6 +226,7 @@ impl TestSigner {
             return Err(SignerError::ApprovalRequired {
                 classes: vec![class],
                 effect: effect(request, csr.public_key()),
+                authority: None,
                 words: "approvals: people have to agree".into(),
             });
         }
@@ -344,4 +363,41 @@ fn name(subject: Option<&wire::DistinguishedName>) -> DistinguishedName {
         postal_codes: s.postal_codes,
         serial_number: some(s.serial_number),
     }
+}
+
+fn longest(request: &wire::EnsureAuthorityRequest) -> Option<u64> {
+    request.constraints.as_ref().and_then(|constraints| constraints.max_leaf_seconds)
+}
+
+/// What the signer does about one constraint: tighter at once, looser only with an approval.
+fn loosen(
+    known: &mut Authority,
+    request: &wire::EnsureAuthorityRequest,
+    uid: &str,
+) -> Result<(), SignerError> {
+    let asked = longest(request);
+    let looser = known.longest.is_some_and(|held| asked.is_none_or(|asked| asked > held));
+    if looser && request.approvals.is_empty() {
+        let demands = request.constraints.as_ref().and_then(|constraints| constraints.approvals.clone());
+        let class = demands.unwrap_or_default().loosening;
+        if class.is_empty() {
+            return Err(SignerError::Loosening("maxLeafDuration: only tighter".into()));
+        }
+        let effect = serde_json::json!({
+            "action": "LoosenAuthority", "authorityKeyId": "00",
+            "constraints": {"maxLeafSeconds": asked},
+            "issuer": {"generation": request.generation, "uid": uid},
+        });
+        return Err(SignerError::ApprovalRequired {
+            classes: vec![class],
+            effect: EffectDigest::of(&effect).unwrap().to_string(),
+            authority: Some(Box::new(Told {
+                effect: effect.to_string(),
+                constraints: serde_json::json!({"maxLeafSeconds": known.longest}).to_string(),
+            })),
+            words: "approvals: people have to agree".into(),
+        });
+    }
+    known.longest = asked;
+    Ok(())
 }

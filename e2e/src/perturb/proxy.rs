@@ -10,7 +10,7 @@ use super::label::{Label, of_api, of_signer};
 use crate::Error;
 use futures::SinkExt;
 use futures::channel::mpsc;
-use http::{Request, Response, StatusCode};
+use http::{Request, Response, StatusCode, Uri};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Bytes, Frame, Incoming};
@@ -55,6 +55,7 @@ pub(super) enum Verdict {
 
 type Rule = Box<dyn FnMut(&Label) -> Verdict + Send>;
 type Body = BoxBody<Bytes, io::Error>;
+type Page = (http::response::Parts, Bytes);
 
 /// Both ends of the wire.
 pub(super) struct Wire {
@@ -98,7 +99,8 @@ struct Shared {
     held: watch::Sender<bool>,
     epoch: watch::Sender<u64>,
     activity: Mutex<BTreeMap<String, (usize, Instant)>>,
-    lists: Mutex<BTreeMap<String, (http::response::Parts, Bytes)>>,
+    /// The pages of the last list of each path, by query.
+    lists: Mutex<BTreeMap<String, BTreeMap<String, Page>>>,
     stale: watch::Sender<bool>,
 }
 
@@ -250,12 +252,14 @@ async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> io::Result<R
     let verdict = shared.verdict(&label);
     let _busy = label.mutating.then(|| Busy::new(&shared, &label.namespace));
     if label.verb == "list" && *shared.stale.borrow() {
-        let known = lock(&shared.lists).get(parts.uri.path()).cloned();
+        let pages = lock(&shared.lists);
+        let known = pages.get(parts.uri.path()).and_then(|pages| pages.get(query(&parts.uri))).cloned();
+        drop(pages);
         if let Some((head, body)) = known {
             return Ok(Response::from_parts(head, Full::new(body).map_err(|e| match e {}).boxed()));
         }
     }
-    let path = parts.uri.path().to_owned();
+    let uri = parts.uri.clone();
     let request = Request::from_parts(parts, Full::new(body));
     match verdict {
         Verdict::Pass => {}
@@ -264,7 +268,7 @@ async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> io::Result<R
         Verdict::Delay(wait) => tokio::time::sleep(wait).await,
         Verdict::Kill | Verdict::Fell => {
             // Whether it could be carried out or not: what counts is that nobody hears of it.
-            let carried_out = shared.forward(request, &label, &path).await;
+            let carried_out = shared.forward(request, &label, &uri).await;
             let whom = if verdict == Verdict::Kill { &shared.victim } else { &shared.server };
             if let Some(pid) = Pid::from_raw(whom.load(Ordering::Acquire)) {
                 let _ = kill_process(pid, Signal::KILL);
@@ -273,11 +277,11 @@ async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> io::Result<R
             return Err(cut());
         }
         Verdict::Lose => {
-            shared.forward(request, &label, &path).await?;
+            shared.forward(request, &label, &uri).await?;
             return Err(cut());
         }
         Verdict::Disown(status) => {
-            shared.forward(request, &label, &path).await?;
+            shared.forward(request, &label, &uri).await?;
             return Ok(refusal(status));
         }
         Verdict::Hold => {
@@ -285,7 +289,7 @@ async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> io::Result<R
             let _ = held.wait_for(|open| *open).await;
         }
     }
-    shared.forward(request, &label, &path).await
+    shared.forward(request, &label, &uri).await
 }
 
 /// Counts a request that changes something as under way.
@@ -304,6 +308,11 @@ impl Drop for Busy {
             *activity = (activity.0.saturating_sub(1), SystemClock.monotonic());
         }
     }
+}
+
+/// Which page of which list is meant.
+fn query(uri: &Uri) -> &str {
+    uri.query().unwrap_or_default()
 }
 
 /// An answer that the API server could have given; towards gRPC only its status counts.
@@ -348,10 +357,10 @@ impl Shared {
         self: &Arc<Self>,
         request: Request<Full<Bytes>>,
         label: &Label,
-        path: &str,
+        uri: &Uri,
     ) -> io::Result<Response<Body>> {
         match self.protocol {
-            Protocol::Rest => self.rest(request, label, path).await,
+            Protocol::Rest => self.rest(request, label, uri).await,
             Protocol::Grpc => self.grpc(request).await,
         }
     }
@@ -360,7 +369,7 @@ impl Shared {
         self: &Arc<Self>,
         request: Request<Full<Bytes>>,
         label: &Label,
-        path: &str,
+        uri: &Uri,
     ) -> io::Result<Response<Body>> {
         let port = self.port.load(Ordering::Acquire);
         let used = lock(&self.idle).pop().filter(http1::SendRequest::is_ready);
@@ -384,7 +393,13 @@ impl Shared {
             lock(&self.idle).push(sender);
         }
         if label.verb == "list" && head.status.is_success() {
-            lock(&self.lists).insert(path.to_owned(), (head.clone(), body.clone()));
+            let mut lists = lock(&self.lists);
+            let pages = lists.entry(uri.path().to_owned()).or_default();
+            let query = query(uri);
+            if !query.split('&').any(|part| part.starts_with("continue=")) {
+                pages.clear();
+            }
+            pages.insert(query.to_owned(), (head.clone(), body.clone()));
         }
         Ok(Response::from_parts(head, Full::new(body).map_err(|e| match e {}).boxed()))
     }

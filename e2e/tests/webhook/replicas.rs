@@ -1,8 +1,8 @@
 //! Three replicas that share one Secret, restarted one by one under load.
 
-use crate::load::Load;
 use keywright_e2e::Suite;
 use keywright_e2e::audit::Event;
+use keywright_e2e::load::Load;
 use keywright_e2e::replicas::Replicas;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ async fn three_replicas_restarting_one_by_one_lose_no_admission() {
         replicas.restart(number).await.unwrap();
     }
     tokio::time::sleep(Duration::from_secs(1)).await;
-    let (sent, failed) = load.end().await;
+    let (sent, failed) = load.end().await.unwrap();
     assert!(sent > 1_500, "{sent}");
     assert!(failed.is_empty(), "{} of {sent}: {}", failed.len(), failed[0]);
 
@@ -40,6 +40,6 @@ async fn three_replicas_that_start_at_once_agree_on_one_root() {
     let _replicas = Replicas::start(&mut suite.plane, 3).await.unwrap();
     let load = Load::start(suite.plane.client(), 50);
     tokio::time::sleep(Duration::from_secs(3)).await;
-    let (sent, failed) = load.end().await;
+    let (sent, failed) = load.end().await.unwrap();
     assert!(failed.is_empty(), "{} of {sent}: {}", failed.len(), failed[0]);
 }

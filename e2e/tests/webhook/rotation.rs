@@ -1,8 +1,8 @@
 //! A new root under load: no API server ever meets a certificate that it cannot check.
 
 use crate::cluster::PATIENCE;
-use crate::load::Load;
 use k8s_openapi::api::core::v1::Secret;
+use keywright_e2e::load::Load;
 use keywright_e2e::{Error, Suite, wait_for};
 use kube::Api;
 use kube::api::DeleteParams;
@@ -68,7 +68,7 @@ async fn a_new_root_costs_no_admission() {
     .unwrap();
     assert!(!serves_under(port, &old).await);
     tokio::time::sleep(Duration::from_secs(3)).await;
-    let (sent, failed) = load.end().await;
+    let (sent, failed) = load.end().await.unwrap();
     assert!(sent > 1_000, "{sent}");
     assert!(failed.is_empty(), "{} of {sent}: {}", failed.len(), failed[0]);
     for kind in ["mutating", "validating"] {

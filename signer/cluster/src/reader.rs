@@ -43,13 +43,22 @@ impl Access {
         let file = Kubeconfig::read_from(path).map_err(unavailable)?;
         let options = KubeConfigOptions::default();
         let config = block_on(Config::from_custom_kubeconfig(file, &options)).map_err(unavailable)?;
+        Self::of(config, &path.display().to_string())
+    }
+
+    /// As a pod is told: the address in KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT, root and token of the mounted
+    /// ServiceAccount. Errors: this is no pod, nothing is mounted, or the address is a name.
+    pub fn in_pod() -> Result<Self, ReadError> {
+        Self::of(Config::incluster_env().map_err(unavailable)?, "KUBERNETES_SERVICE_HOST")
+    }
+
+    fn of(config: Config, source: &str) -> Result<Self, ReadError> {
         let url = &config.cluster_url;
         let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
         let ip = host.parse().map_err(|_| {
             unavailable(format!(
-                "{}: server {host:?} must be an IP address, as a confined signer resolves no names; set \
-                 tls-server-name where its certificate has a name only",
-                path.display()
+                "{source}: server {host:?} must be an IP address, as a confined signer resolves no names; set \
+                 tls-server-name where its certificate has a name only"
             ))
         })?;
         let port = url.port_u16().unwrap_or(443);
@@ -61,9 +70,9 @@ impl Access {
         self.address
     }
 
-    /// The file of the token, where it is one that changes.
-    pub fn token_file(&self) -> Option<PathBuf> {
-        self.config.auth_info.token_file.as_ref().map(PathBuf::from)
+    /// The folder of the token, where it is in a file: kubelets bring a new one under the same name.
+    pub fn token_folder(&self) -> Option<PathBuf> {
+        Some(Path::new(self.config.auth_info.token_file.as_ref()?).parent()?.to_owned())
     }
 
     /// Ready to ask. Within a runtime; opens no connection yet.

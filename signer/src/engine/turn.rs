@@ -141,6 +141,7 @@ impl Writer {
                 status.ready = !self.stopping;
                 status.problem = if self.stopping { "the signer is stopping".into() } else { String::new() };
                 status.log_size = store.ledger.head().size;
+                status.log_published = store.publisher.progress().published();
                 status.authorities = authorities;
                 status.fencing = store.ledger.head().fencing;
                 if status.verifier.is_empty() {

@@ -138,11 +138,14 @@ fn without_code(head: &HeadRow) -> Vec<u8> {
     HeadRow { code: Vec::new(), ..head.clone() }.encode_to_vec()
 }
 
+/// The file of the tables, in the state folder.
+pub const TABLES: &str = "ledger.redb";
+
 /// Which key-encryption key the ledger in `folder` is sealed under, as it says itself; none: there is no ledger yet.
 ///
 /// A hint to choose a key by: only [`Found::open`] proves it. Errors: in use, unreadable.
 pub fn sealed_under(folder: &Path) -> Result<Option<Vec<u8>>, LedgerError> {
-    let path = folder.join("ledger.redb");
+    let path = folder.join(TABLES);
     if !path.exists() {
         return Ok(None);
     }
@@ -155,7 +158,7 @@ impl Found {
     ///
     /// Errors: in use, unreadable, or a head that is not authentic.
     pub fn open(folder: &Path, kek: Arc<Kek>) -> Result<Self, LedgerError> {
-        let tables = Tables::open(&folder.join("ledger.redb"))?;
+        let tables = Tables::open(&folder.join(TABLES))?;
         let (_, applied) = tables.head()?;
         let (journal, frames) = Journal::open(folder, Arc::clone(&kek), applied)?;
         let turns = frames.iter().map(|frame| TurnRow::decode(frame.content.as_slice()));

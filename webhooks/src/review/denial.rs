@@ -32,6 +32,10 @@ pub enum Rule {
     VoteName,
     /// A vote is for no request that is there and open.
     VoteRequest,
+    /// A policy does not compile.
+    PolicyCompiles,
+    /// A policy denies, or gives no answer.
+    Policy,
     /// A vote would not count.
     Vote(Ignored),
 }
@@ -53,6 +57,8 @@ impl Rule {
             Self::RequestEffect => "request-effect",
             Self::VoteName => "vote-name",
             Self::VoteRequest => "vote-request",
+            Self::PolicyCompiles => "policy-compiles",
+            Self::Policy => "policy",
             Self::Vote(why) => match why {
                 Ignored::OtherRequest => "vote-other-request",
                 Ignored::OtherEffect => "vote-other-effect",

@@ -11,11 +11,14 @@
 //! | status | only the operator writes it |
 //! | create | the stamp is that of the author; the kind's own rules |
 //! | update | the stamp is unchanged; a record keeps its finalizer; the kind's own rules |
-//! | delete | none: records stay by their finalizer |
+//! | delete | records stay by their finalizer; policies |
+//!
+//! The last of a kind's own rules are the policies of the cluster, for certificates and issuers.
 
 mod approval;
 mod certificate;
 mod denial;
+mod policy;
 mod records;
 #[cfg(test)]
 mod tests;
@@ -27,7 +30,9 @@ use crate::attempt::{Action, Attempt};
 use crate::kind::Kind;
 use crate::stamp;
 use crate::trust::probe;
+use keywright_policy::PolicySet;
 use kube::core::DynamicObject;
+use std::sync::Arc;
 
 /// Facts of the cluster that a review of an attempt asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,6 +89,10 @@ pub struct World {
     pub namespace: String,
     /// Fingerprint of the bundle under which this process serves.
     pub bundle: String,
+    /// The time, RFC 3339 in UTC: what policies are told.
+    pub now: String,
+    /// The policies of the cluster; none while they have not been read.
+    pub policies: Option<Arc<PolicySet>>,
     /// What [`needs`] asked for.
     pub facts: Facts,
 }
@@ -118,17 +127,18 @@ pub fn needs(attempt: &Attempt<'_>) -> Needs {
 /// Whether an attempt may go on.
 pub fn review(attempt: &Attempt<'_>, world: &World) -> Review {
     match judge(attempt, world) {
-        Ok(()) => {
-            Review::Allowed { warnings: certificate::shared_secret(attempt, world).into_iter().collect() }
+        Ok(mut warnings) => {
+            warnings.extend(certificate::shared_secret(attempt, world));
+            Review::Allowed { warnings }
         }
         Err(denial) => Review::Denied(denial),
     }
 }
 
-fn judge(attempt: &Attempt<'_>, world: &World) -> Result<(), Denial> {
+fn judge(attempt: &Attempt<'_>, world: &World) -> Result<Vec<String>, Denial> {
     match attempt.action {
-        Action::Status { .. } => operator_only(attempt, world),
-        Action::Delete { .. } => Ok(()),
+        Action::Status { .. } => operator_only(attempt, world).map(|()| Vec::new()),
+        Action::Delete { .. } => policy::judge(attempt, world),
         Action::Create { new } => {
             authentic(attempt, new)?;
             no_probe(attempt, world)?;
@@ -193,6 +203,9 @@ fn no_probe(attempt: &Attempt<'_>, world: &World) -> Result<(), Denial> {
         return Ok(());
     }
     if attempt.who.username == world.own && attempt.dry_run {
+        if world.policies.is_none() {
+            return Err(policy::unread());
+        }
         return Err(Denial::new(
             Rule::Probe,
             probe::words(&world.bundle),
@@ -243,11 +256,13 @@ fn observed(world: &World) -> Result<(), Denial> {
     }
 }
 
-/// What only this kind has.
-fn own_rules(attempt: &Attempt<'_>, world: &World) -> Result<(), Denial> {
+/// What only this kind has, and what policies say to it.
+fn own_rules(attempt: &Attempt<'_>, world: &World) -> Result<Vec<String>, Denial> {
     match attempt.kind {
-        Kind::ApprovalRequest => observed(world).and_then(|()| approval::request(attempt, world)),
-        Kind::ApprovalDecision => observed(world).and_then(|()| approval::vote(attempt, world)),
-        Kind::Certificate | Kind::Issuer | Kind::ClusterIssuer | Kind::Policy | Kind::ApprovalClass => Ok(()),
+        Kind::ApprovalRequest => observed(world).and_then(|()| approval::request(attempt, world))?,
+        Kind::ApprovalDecision => observed(world).and_then(|()| approval::vote(attempt, world))?,
+        Kind::Policy => policy::compiles(attempt)?,
+        Kind::Certificate | Kind::Issuer | Kind::ClusterIssuer | Kind::ApprovalClass => {}
     }
+    policy::judge(attempt, world)
 }

@@ -14,6 +14,8 @@ fn world(facts: Facts) -> World {
         own: OWN.to_owned(),
         namespace: "keywright-system".to_owned(),
         bundle: "f00d".to_owned(),
+        now: "2030-01-01T00:00:00Z".to_owned(),
+        policies: Some(Arc::default()),
         facts,
     }
 }
@@ -322,4 +324,117 @@ fn a_vote_under_another_name_is_refused_so_that_nobody_votes_twice() {
     let vote = object("ApprovalDecision", &json!({ "metadata": metadata, "spec": spec }));
     let more = json!({ "object": vote, "name": "mine", "userInfo": user("dora") });
     assert_eq!(verdict("ApprovalDecision", "CREATE", &more, Facts::Nothing), "vote-name");
+}
+
+/// What is answered under one policy: the refusal's words, or the warnings.
+fn under(policy: &Value, operation: &str, more: &Value) -> Result<Vec<String>, String> {
+    let request = request("Certificate", operation, more);
+    let attempt = Attempt::parse(&request).unwrap();
+    let set = PolicySet::new(vec![Arc::new(keywright_policy::Member::read("shop", policy))]).unwrap();
+    let world = World { policies: Some(Arc::new(set)), ..world(claimants(&[])) };
+    match review(&attempt, &world) {
+        Review::Allowed { warnings } => Ok(warnings),
+        Review::Denied(denial) => Err(denial.to_string()),
+    }
+}
+
+fn rego(rules: &str) -> Value {
+    json!({ "rego": { "source": format!("package keywright\n{rules}") } })
+}
+
+#[test]
+fn policies_judge_what_is_made_changed_and_deleted() {
+    let thing = certificate(&stamps(), "s");
+    let create = json!({ "object": thing });
+    let delete = json!({ "oldObject": thing });
+    let mut edited = thing.clone();
+    edited["spec"]["duration"] = json!("24h");
+    let update = json!({ "oldObject": thing, "object": edited });
+
+    let no = rego(
+        "deny contains {\"message\": \"not here\", \"fix\": \"go\"} if input.object.metadata.namespace == \"shop\"",
+    );
+    for (operation, more) in [("CREATE", &create), ("UPDATE", &update), ("DELETE", &delete)] {
+        let said = under(&no, operation, more).unwrap_err();
+        assert_eq!(said, "policy: policy shop, rule deny: not here; go", "{operation}");
+    }
+    let who = rego(
+        "deny contains input.user.username if { input.request == \"CREATE\"; \"dev\" in input.user.groups }",
+    );
+    assert!(under(&who, "CREATE", &create).unwrap_err().contains("rule deny: ann"));
+    assert_eq!(under(&who, "DELETE", &delete), Ok(vec![]));
+    let change = rego(
+        "deny contains \"no\" if input.object.spec.duration != object.get(input.oldObject.spec, \"duration\", \"\")",
+    );
+    assert!(under(&change, "UPDATE", &update).is_err());
+    assert_eq!(under(&change, "CREATE", &create), Ok(vec![]));
+
+    let mut handled = thing.clone();
+    handled["metadata"]["finalizers"] = json!(["x"]);
+    let kept = json!({ "oldObject": thing, "object": handled });
+    assert_eq!(under(&no, "UPDATE", &kept), Ok(vec![]), "nothing changes that a policy reads");
+}
+
+#[test]
+fn policies_that_do_not_answer_refuse_and_others_warn() {
+    let create = json!({ "object": certificate(&stamps(), "s") });
+    let under = |policy: &Value| under(policy, "CREATE", &create);
+    assert!(under(&rego("allow if input.absent")).unwrap_err().contains("has no value"));
+    assert!(under(&rego("nonsense(")).unwrap_err().contains("line 2"));
+    assert!(under(&rego("deny contains 7")).unwrap_err().contains("no answer"));
+    assert!(
+        under(&rego("deny contains \"x\" if 1 / count([]) > 0"))
+            .unwrap_err()
+            .contains("function or operator")
+    );
+    assert_eq!(under(&rego("warn contains \"old\"")), Ok(vec!["policy shop: old".to_owned()]));
+    let mut audit = rego("deny contains \"no\"");
+    audit["mode"] = json!("Audit");
+    assert_eq!(under(&audit), Ok(vec!["policy shop (audit only, rule deny): no".to_owned()]));
+    let asks = under(&rego("require_approval contains \"public\"")).unwrap();
+    assert_eq!(asks, ["policies want an approval before this is issued: public"]);
+    let about = json!({ "appliesTo": { "namespaces": ["other"] }, "rego": { "source": "package keywright\nallow := false" } });
+    assert_eq!(under(&about), Ok(vec![]));
+}
+
+#[test]
+fn while_policies_are_unknown_nothing_that_they_judge_goes_on() {
+    let request = request("Certificate", "CREATE", &json!({ "object": certificate(&stamps(), "s") }));
+    let attempt = Attempt::parse(&request).unwrap();
+    let Review::Denied(denial) = review(&attempt, &World { policies: None, ..world(claimants(&[])) }) else {
+        unreachable!("allowed")
+    };
+    assert_eq!((denial.rule, denial.retry), (Rule::Unobserved, Retry::Later));
+}
+
+#[test]
+fn a_policy_that_does_not_compile_is_refused_where_it_is_written() {
+    let policy = |rules: &str| {
+        object(
+            "Policy",
+            &json!({ "metadata": { "name": "thing", "annotations": stamps() }, "spec": rego(rules) }),
+        )
+    };
+    let made = |rules: &str| {
+        let request = request("Policy", "CREATE", &json!({ "object": policy(rules) }));
+        match review(&Attempt::parse(&request).unwrap(), &world(Facts::Nothing)) {
+            Review::Allowed { .. } => String::new(),
+            Review::Denied(denial) => denial.to_string(),
+        }
+    };
+    assert_eq!(made("allow := true"), "");
+    assert!(
+        made("allow := true\nallow if {")
+            .starts_with("policy-compiles: spec.rego.source does not compile: line 3")
+    );
+    assert!(made("\nallow if http.send({}) == 1").contains("line 3, column "));
+    // Stored around the webhook, it can still be labelled, mended and deleted.
+    let edit = |old: &Value, new: &Value| {
+        verdict("Policy", "UPDATE", &json!({ "oldObject": old, "object": new }), Facts::Nothing)
+    };
+    let mut labelled = policy("allow if {");
+    labelled["metadata"]["labels"] = json!({ "a": "b" });
+    assert_eq!(edit(&policy("allow if {"), &labelled), "allowed");
+    assert_eq!(edit(&policy("allow if {"), &policy("allow := true")), "allowed");
+    assert_eq!(edit(&policy("allow := true"), &policy("allow if {")), "policy-compiles");
 }

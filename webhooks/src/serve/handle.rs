@@ -1,11 +1,14 @@
 //! One `AdmissionReview`: read, observed, decided, answered.
 
 use super::observe::Sources;
+use super::policies::Policies;
 use crate::answer;
 use crate::attempt::Attempt;
 use crate::review::{World, needs, review};
 use crate::stamp;
 use crate::trust::presented::Presented;
+use jiff::Unit;
+use keywright_ambient::Clock;
 use kube::core::DynamicObject;
 use kube::core::admission::{AdmissionRequest, AdmissionResponse, AdmissionReview};
 use std::sync::Arc;
@@ -41,6 +44,10 @@ pub struct Reviewer {
     pub namespace: String,
     /// Where facts come from.
     pub sources: Sources,
+    /// The policies of the cluster.
+    pub policies: Policies,
+    /// The time that policies are told.
+    pub clock: Arc<dyn Clock>,
     /// What is served, for the probe.
     pub presented: Arc<Presented>,
 }
@@ -87,6 +94,8 @@ impl Reviewer {
             own: self.own.clone(),
             namespace: self.namespace.clone(),
             bundle: self.presented.bundle().unwrap_or_default(),
+            now: self.clock.now().round(Unit::Second).unwrap_or_default().to_string(),
+            policies: self.policies.now(),
             facts: self.sources.observe(needs(&attempt), &attempt.who).await,
         };
         let review = review(&attempt, &world);

@@ -5,6 +5,7 @@
 //! handle     one AdmissionReview: parse -> observe -> review -> answer
 //! observe    the facts that a review needs
 //! claims     which Certificates name which Secret, by a watch
+//! policies   the policies of the cluster, compiled, by a watch
 //! readiness  what /readyz says
 //! ```
 
@@ -12,4 +13,5 @@ pub mod claims;
 pub mod handle;
 pub mod listen;
 pub mod observe;
+pub mod policies;
 pub mod readiness;

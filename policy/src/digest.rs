@@ -1,0 +1,23 @@
+//! Digests over the one form a document has: RFC 8785.
+
+use aws_lc_rs::digest::{SHA256, digest};
+use serde::Serialize;
+
+/// `sha256:<hex>` over the canonical JSON of a document.
+pub(crate) fn of(document: &impl Serialize) -> Result<String, serde_json::Error> {
+    let canonical = serde_json_canonicalizer::to_vec(document)?;
+    Ok(format!("sha256:{}", hex::encode(digest(&SHA256, &canonical))))
+}
+
+/// `sha256:<hex>` over texts that hold no line breaks.
+pub(crate) fn of_texts(texts: &[&str]) -> String {
+    format!("sha256:{}", hex::encode(digest(&SHA256, texts.join("\n").as_bytes())))
+}
+
+/// The id of a decision: it follows from what was asked and who was asked.
+pub(crate) fn decision_id(input: &str, policies: &str) -> String {
+    let both = digest(&SHA256, format!("{input}\n{policies}").as_bytes());
+    let mut id = hex::encode(both);
+    id.truncate(32);
+    id
+}

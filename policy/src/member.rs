@@ -1,0 +1,59 @@
+//! A policy as it is stored, whether it can be asked or not.
+
+use crate::compile::{CompileError, Policy};
+use crate::digest;
+use crate::source::{AppliesTo, Mode, Source};
+use serde_json::{Value, json};
+
+/// A policy of a set. One that does not compile denies whatever it applies to; one that does not even read, everything.
+#[derive(Clone, Debug)]
+pub struct Member {
+    pub(crate) name: String,
+    pub(crate) applies_to: AppliesTo,
+    pub(crate) mode: Mode,
+    pub(crate) compiled: Result<Policy, CompileError>,
+    digest: String,
+}
+
+impl Member {
+    /// Reads and compiles the spec of an object of kind `Policy`.
+    pub fn read(name: &str, spec: &Value) -> Self {
+        match Source::read(name, spec) {
+            Ok(source) => Self::of(source),
+            Err(problem) => Self {
+                name: name.to_owned(),
+                applies_to: AppliesTo::default(),
+                mode: Mode::Enforce,
+                digest: digest::of(&json!({"name": name, "unread": spec})).unwrap_or_default(),
+                compiled: Err(problem),
+            },
+        }
+    }
+
+    /// Compiles a policy as written.
+    pub fn of(source: Source) -> Self {
+        // What has no canonical form, which JSON of an API server always has, is one nobody can name: it is not asked.
+        let digest = digest::of(&source)
+            .map_err(|error| CompileError::whole(format!("the policy has no canonical form: {error}")));
+        let (name, applies_to, mode) = (source.name.clone(), source.applies_to.clone(), source.mode);
+        match digest {
+            Ok(digest) => Self { name, applies_to, mode, digest, compiled: Policy::compile(source) },
+            Err(problem) => Self { name, applies_to, mode, digest: String::new(), compiled: Err(problem) },
+        }
+    }
+
+    /// Name of the policy.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// `sha256:<hex>` over the RFC 8785 form of the policy as written.
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// Why it cannot be asked; nothing if it can.
+    pub fn problem(&self) -> Option<&CompileError> {
+        self.compiled.as_ref().err()
+    }
+}

@@ -1,0 +1,135 @@
+//! Policies: a bad one is refused when it is written, and good ones judge what they are about.
+
+use super::{Denial, Rule, World};
+use crate::attempt::{Action, Attempt};
+use crate::kind::Kind;
+use keywright_policy::{Input, Issuer, Member, Outcome, User};
+use kube::core::DynamicObject;
+use serde_json::Value;
+
+/// Most warnings that one answer carries, and most characters of one; the API server cuts longer ones.
+const WARNINGS: usize = 16;
+const WARNING: usize = 250;
+
+/// A policy compiles, or is refused with the place. What is stored already and does not change is left alone, so that it
+/// can still be labelled and deleted.
+pub(super) fn compiles(attempt: &Attempt<'_>) -> Result<(), Denial> {
+    let (old, new) = match attempt.action {
+        Action::Create { new } => (None, new),
+        Action::Update { old, new } => (Some(old), new),
+        Action::Status { .. } | Action::Delete { .. } => return Ok(()),
+    };
+    let spec = new.data.get("spec").unwrap_or(&Value::Null);
+    if old.is_some_and(|old| old.data.get("spec") == Some(spec)) {
+        return Ok(());
+    }
+    let member = Member::read(attempt.name, spec);
+    let Some(problem) = member.problem() else { return Ok(()) };
+    Err(Denial::new(
+        Rule::PolicyCompiles,
+        format!("spec.rego.source does not compile: {problem}"),
+        "correct it there; `kubectl keywright policy test` finds the same before it is applied",
+    ))
+}
+
+/// What policies say to an attempt: warnings, or a refusal.
+pub(super) fn judge(attempt: &Attempt<'_>, world: &World) -> Result<Vec<String>, Denial> {
+    let Some(input) = input(attempt, world) else { return Ok(Vec::new()) };
+    let set = world.policies.as_ref().ok_or_else(unread)?;
+    let decision = set.decide(&input);
+    let mut warnings: Vec<String> = Vec::new();
+    warnings.extend(decision.warnings.iter().map(|one| format!("policy {}: {}", one.policy, one.message)));
+    warnings.extend(
+        decision
+            .audited
+            .iter()
+            .map(|one| format!("policy {} (audit only, rule {}): {}", one.policy, one.rule, one.message)),
+    );
+    match decision.outcome {
+        Outcome::Allow => {}
+        Outcome::RequireApproval { classes } => {
+            warnings.push(format!("policies want an approval before this is issued: {}", classes.join(", ")));
+        }
+        Outcome::Deny { denials } => {
+            let said: Vec<String> = denials
+                .iter()
+                .map(|denial| format!("policy {}, rule {}: {}", denial.policy, denial.rule, denial.message))
+                .collect();
+            let fix = denials.iter().find_map(|denial| denial.fix.clone());
+            let fix =
+                fix.unwrap_or_else(|| "change what is asked for, or ask those who own the policy".to_owned());
+            return Err(Denial::new(Rule::Policy, said.join("; "), fix));
+        }
+    }
+    warnings.truncate(WARNINGS);
+    Ok(warnings.into_iter().map(|warning| warning.chars().take(WARNING).collect()).collect())
+}
+
+/// The refusal while no policy is known.
+pub(super) fn unread() -> Denial {
+    Denial::unobserved("the list of Policies has not been read yet")
+}
+
+/// The question, or none: another kind, or an update of nothing that a policy reads.
+fn input(attempt: &Attempt<'_>, world: &World) -> Option<Input> {
+    match attempt.kind {
+        Kind::Certificate | Kind::Issuer | Kind::ClusterIssuer => {}
+        Kind::Policy | Kind::ApprovalClass | Kind::ApprovalRequest | Kind::ApprovalDecision => return None,
+    }
+    let (request, object, old_object) = match attempt.action {
+        Action::Create { new } => ("CREATE", read(attempt, new), None),
+        Action::Update { old, new } => ("UPDATE", read(attempt, new), Some(read(attempt, old))),
+        Action::Delete { old } => ("DELETE", read(attempt, old), None),
+        Action::Status { .. } => return None,
+    };
+    let asked = |object: &Value| {
+        let metadata = |field: &str| object["metadata"].get(field).cloned();
+        (object.get("spec").cloned(), metadata("labels"), metadata("annotations"))
+    };
+    if old_object.as_ref().is_some_and(|old| asked(old) == asked(&object)) {
+        return None;
+    }
+    let who = &attempt.who;
+    Some(Input {
+        request: request.to_owned(),
+        issuer: issuer(attempt, &object),
+        object,
+        old_object,
+        user: User {
+            username: who.username.clone(),
+            uid: who.uid.clone(),
+            groups: who.groups.iter().cloned().collect(),
+            extra: who.extra.clone(),
+        },
+        time: world.now.clone(),
+        ..Input::default()
+    })
+}
+
+/// An object as policies read it: without what the API server and controllers keep for themselves.
+fn read(attempt: &Attempt<'_>, object: &DynamicObject) -> Value {
+    let mut metadata = object.metadata.clone();
+    metadata.managed_fields = None;
+    metadata.namespace = Some(attempt.namespace.to_owned()).filter(|namespace| !namespace.is_empty());
+    let mut read = serde_json::json!({
+        "apiVersion": format!("{}/{}", keywright_crds::GROUP, keywright_crds::VERSION),
+        "kind": attempt.kind.name(), "metadata": metadata,
+    });
+    if let Some(spec) = object.data.get("spec") {
+        read["spec"] = spec.clone();
+    }
+    read
+}
+
+/// The issuer that a Certificate names, or the parent that an issuer names.
+fn issuer(attempt: &Attempt<'_>, object: &Value) -> Option<Issuer> {
+    let place = match attempt.kind {
+        Kind::Certificate => "/spec/issuerRef",
+        _ => "/spec/authority/issuerRef",
+    };
+    let reference = object.pointer(place)?;
+    let text = |field: &str| reference.get(field).and_then(Value::as_str);
+    let kind = text("kind").unwrap_or("Issuer").to_owned();
+    let namespace = (kind == "Issuer").then(|| attempt.namespace.to_owned());
+    Some(Issuer { kind, name: text("name")?.to_owned(), namespace })
+}
