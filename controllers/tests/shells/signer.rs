@@ -346,7 +346,7 @@ fn effect(request: &wire::IssueRequest, key: &PublicKey) -> String {
         "usages": usages, "isCA": request.is_ca, "policyDigest": "",
         "issuer": {"uid": request.authority_uid, "generation": 1},
     });
-    keywright_approvals::EffectDigest::of(&effect).unwrap().to_string()
+    EffectDigest::of(&effect).unwrap().to_string()
 }
 
 fn name(subject: Option<&wire::DistinguishedName>) -> DistinguishedName {
