@@ -236,7 +236,8 @@ impl<S: Signer> Timed<S> {
                 SignerError::KeyLost(_)
                 | SignerError::Loosening(_)
                 | SignerError::StaleStep { .. }
-                | SignerError::ApprovalInvalid(_)
+                | SignerError::ApprovalInvalid { .. }
+                | SignerError::PolicyDenied(_)
                 | SignerError::Refused(_),
             ) => "refused",
             // Nothing is wrong: people are asked next.

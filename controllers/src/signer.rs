@@ -39,12 +39,22 @@ pub enum SignerError {
         effect: String,
         /// What it says of an authority's effect.
         authority: Option<Box<Told>>,
+        /// Digest of the policies in force there, which is part of the effect; empty: there are none.
+        policies: String,
         /// Its words.
         words: String,
     },
     /// An approval that was brought does not hold, or not any more.
+    #[error("{words}")]
+    ApprovalInvalid {
+        /// Digest of the policies in force at the signer: another one than before makes another effect.
+        policies: String,
+        /// Its words.
+        words: String,
+    },
+    /// A policy denies. Trying again helps when the policy was changed.
     #[error("{0}")]
-    ApprovalInvalid(String),
+    PolicyDenied(String),
     /// It refuses what was asked. Trying again helps only after a change.
     #[error("{0}")]
     Refused(String),
@@ -114,16 +124,17 @@ fn read(status: &Status) -> SignerError {
             effect: refusal.effect_digest,
             authority: (!refusal.effect.is_empty())
                 .then(|| Box::new(Told { effect: refusal.effect, constraints: refusal.constraints })),
+            policies: refusal.policy_digest,
             words,
         },
-        Reason::ApprovalInvalid => SignerError::ApprovalInvalid(words),
+        Reason::ApprovalInvalid => SignerError::ApprovalInvalid { policies: refusal.policy_digest, words },
+        Reason::PolicyDenied => SignerError::PolicyDenied(words),
         Reason::UnknownAuthority => SignerError::KeyLost(words),
         Reason::Loosening | Reason::Immutable => SignerError::Loosening(words),
         Reason::Malformed
         | Reason::Forbidden
         | Reason::Constraint
         | Reason::ProofOfPossession
-        | Reason::PolicyDenied
         | Reason::Lint => SignerError::Refused(words),
     }
 }

@@ -321,14 +321,6 @@ pub(crate) fn exactly_one_engine() -> Rule {
     Rule::new("has(self.rego)").message("spec must have exactly one engine: set rego.source")
 }
 
-/// Names of documents of a policy.
-pub(crate) fn policy_data_names() -> Rule {
-    Rule::new("self.all(key, key.matches(r\"^[A-Za-z_][A-Za-z0-9_]{0,62}$\") && key != 'keywright')").message(
-        "data must have names of letters, digits and '_' that do not begin with a digit, and none may be keywright, where \
-         the rules are",
-    )
-}
-
 /// Only an Issuer is in a namespace.
 pub(crate) fn policy_issuer_namespace() -> Rule {
     Rule::new("!has(self.namespace) || !has(self.kind) || self.kind == 'Issuer'").message(

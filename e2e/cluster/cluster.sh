@@ -57,6 +57,7 @@ up() {
   kubectl wait --for=condition=Ready node --all --timeout=60s >/dev/null
   until_true 30 "ServiceAccount default is there" kubectl -n default get serviceaccount default
   storage
+  alive policies || start policies "$here/policies.sh"
   tell "two nodes are ready: export KUBECONFIG=$kubeconfig"
 }
 
@@ -88,6 +89,7 @@ down() {
   [ -d "$state/run" ] || return 0
   local name node
   rm -f "$state/run/hub.whole"
+  stop policies
   for node in "${nodes[@]}"; do
     if alive "node-$node"; then power_cut "$node"; fi
     remove_cgroups "$node"

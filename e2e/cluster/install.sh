@@ -21,4 +21,5 @@ helm upgrade --install keywright "$checkout/charts/keywright" -n keywright-syste
   --set "namespaces={shop}" --set signer.storage.className=local --set image.pullPolicy=Never \
   --set "operator.podAnnotations.build=$(digest keywright-operator)" --set "bootstrap.podAnnotations.build=$(digest keywright-operator)" \
   --set "webhook.podAnnotations.build=$(digest keywright-webhook)" --set "signer.podAnnotations.build=$(digest keywright-signer)" \
-  --set bootstrap.settleSeconds=60 "$@"
+  --set bootstrap.settleSeconds=60 --set "networkPolicy.apiServer.cidrs={10.77.0.1/32}" --set "networkPolicy.apiServer.ports={6443}" \
+  --set "networkPolicy.dns.cidrs={10.77.0.1/32}" "$@"

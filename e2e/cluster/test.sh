@@ -7,7 +7,7 @@ set -uo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 PATH=${KEYWRIGHT_CLUSTER_ASSETS:-$("$here/build.sh" --where)}:$("$checkout/e2e/controlplane/build.sh" --where):$PATH
 system=(-n keywright-system)
-previous=b027763 # the chart to upgrade from: before admission was part of every installation
+previous=b6ff74a # the chart to upgrade from, run with the present images: the one of the last release, once there is one
 failed=0
 
 # refused WORDS COMMAND...: it fails, and says so with these words.
@@ -139,6 +139,34 @@ pods_deleted_one_by_one() {
 
 pods_deleted_together() {
   kubectl "${system[@]}" delete pod -l 'app.kubernetes.io/instance=keywright,app.kubernetes.io/name!=keywright-check' >/dev/null && ready && issues
+}
+
+# reaches FROM-POD NODE ADDRESS PORT: from where that pod is.
+reaches() {
+  local process
+  process=$(process_of "$1" "$2") || return 1
+  in_node "$2" nsenter -t "$process" -n timeout 2 bash -c "exec 3<>/dev/tcp/$3/$4" 2>/dev/null
+}
+flow() { reaches "$@" || { echo "is not let through: $*"; return 1; }; }
+no_flow() { ! reaches "$@" || { echo "is let through: $*"; return 1; }; }
+ip_of() { kubectl "${system[@]}" get pod "$1" -o 'jsonpath={.status.podIP}'; }
+first() { kubectl "${system[@]}" get pod -l "app.kubernetes.io/name=$1" -o 'jsonpath={.items[0].metadata.name}'; }
+
+# The policies let through what the parts need and nothing else.
+only_needed_flows() {
+  local operator webhook bootstrap signer
+  operator=$(first keywright-operator) webhook=$(first keywright-webhook) bootstrap=$(first keywright-bootstrap)
+  signer=$(ip_of keywright-signer-0)
+  sleep 5 # what is newest is seen
+  flow "$operator" general "$signer" 8443 && flow "$operator" general 10.96.0.1 443 && flow "$webhook" general 10.96.0.1 443 &&
+    flow "$bootstrap" general 10.96.0.1 443 || return 1
+  no_flow "$webhook" general "$signer" 8443 && no_flow "$bootstrap" general "$signer" 8443 && no_flow "$operator" general "$signer" 8081 &&
+    no_flow "$operator" general "$(ip_of "$webhook")" 8080 && no_flow keywright-signer-0 signer "$(ip_of "$operator")" 8080 &&
+    no_flow keywright-signer-0 signer "$(ip_of "$webhook")" 8443 && no_flow "$operator" general 10.77.0.12 10250 &&
+    no_flow "$webhook" general "$(ip_of "$operator")" 8080 || return 1
+  # A neighbour, and the machine outside, which routes into the pods' ranges.
+  ! timeout 2 bash -c "exec 3<>/dev/tcp/$signer/8443" 2>/dev/null || { echo "the signer is reached from outside"; return 1; }
+  ! timeout 2 bash -c "exec 3<>/dev/tcp/$(ip_of "$operator")/8080" 2>/dev/null || { echo "the operator is reached from outside"; return 1; }
 }
 
 # Told to end, it gives the lease back: another pod works within 5 s, under a higher fencing token.
@@ -326,7 +354,7 @@ identities_rotated() {
   while [ $SECONDS -lt $limit ]; do issues || { echo "while the new identities arrive"; return 1; }; done
 }
 
-checks=(helm_test objects signer_on_its_pool foreign_pods_kept_off signer_sealed least_rights nothing_to_write no_drift
+checks=(helm_test objects signer_on_its_pool foreign_pods_kept_off signer_sealed least_rights only_needed_flows nothing_to_write no_drift
   webhook_rolling_under_load leader_ends leader_killed pods_deleted_one_by_one pods_deleted_together signer_node_drained
   signer_node_power_cut upgrade_and_rollback uninstall_and_reinstall signer_restored identities_rotated renewed_all_along)
 [ $# = 0 ] || checks=("$@")

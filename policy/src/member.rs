@@ -52,6 +52,11 @@ impl Member {
         &self.digest
     }
 
+    /// Whether it is about issuers by their names.
+    pub fn names_issuers(&self) -> bool {
+        !self.applies_to.issuers.is_empty()
+    }
+
     /// Why it cannot be asked; nothing if it can.
     pub fn problem(&self) -> Option<&CompileError> {
         self.compiled.as_ref().err()

@@ -13,6 +13,7 @@ use crate::log::disk::DiskError;
 use crate::log::fsck::fsck;
 use crate::log::note::Verifier;
 use crate::path::Turn;
+use crate::policy::Policies;
 use crate::rates::Rate;
 use crate::run::{RunError, Settings, run};
 use crate::store::{Store, StoreError, log_dir, read_verifier};
@@ -79,8 +80,11 @@ struct Run {
     /// Approval classes whose approvers sign with keys of their own, and those keys; read once, at the start.
     #[arg(long, value_name = "FILE", env = "KEYWRIGHT_SIGNER_APPROVERS")]
     approvers: Option<PathBuf>,
-    /// Kubeconfig with read-only credentials, to look up approvals without signatures; its server must be an IP address.
-    /// Neither this nor --in-cluster: only classes pinned by --approvers are served.
+    /// Folder of Policy objects in YAML that hold here whatever the API server says; read once, at the start.
+    #[arg(long, value_name = "DIR", env = "KEYWRIGHT_SIGNER_POLICIES")]
+    policies: Option<PathBuf>,
+    /// Kubeconfig with read-only credentials, to look up policies, and approvals without signatures; its server must be an
+    /// IP address. Neither this nor --in-cluster: only classes pinned by --approvers and policies of --policies.
     #[arg(long, value_name = "FILE", env = "KEYWRIGHT_SIGNER_KUBECONFIG")]
     kubeconfig: Option<PathBuf>,
     /// The same with the credentials of the pod that this process runs in.
@@ -256,6 +260,8 @@ pub fn main() -> Result<(), CliError> {
                 None => options.in_cluster.then(Access::in_pod),
             };
             let cluster = cluster.transpose().map_err(RunError::from)?;
+            let policies = Policies::read(options.policies.as_deref(), cluster.is_some());
+            let policies = policies.map_err(RunError::from)?;
             let api_server = cluster.as_ref().map(Access::address);
             let token = cluster.as_ref().and_then(Access::token_folder);
             let settings = Settings {
@@ -263,6 +269,7 @@ pub fn main() -> Result<(), CliError> {
                 kek: Arc::new(kek),
                 keys: KeyStore::open(&key_store)?,
                 pinned,
+                policies,
                 cluster,
                 tls: options.tls_dir,
                 listen: options.listen,

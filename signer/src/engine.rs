@@ -21,6 +21,7 @@ use crate::ids::{RequestId, Uid};
 use crate::metrics::Counts;
 use crate::parse::{ValidEnsure, ValidIssue};
 use crate::path::{Failed, Recorded, Signed};
+use crate::policy::Question;
 use crate::purpose::ValidKey;
 use crate::rates::Rate;
 use crate::refusal::Refusal;
@@ -220,7 +221,10 @@ impl Engine {
 
     /// Asks for a leaf.
     pub async fn issue(&self, mut ask: ValidIssue, caller: String) -> Result<Answer, Refusal> {
-        let cleared = self.gate.examine(std::mem::take(&mut ask.approvals), &*self.clock).await;
+        let cleared = self
+            .gate
+            .examine(std::mem::take(&mut ask.approvals), Question::of_leaf(&ask), &*self.clock)
+            .await;
         let (reply, answer) = oneshot::channel();
         self.post(Job::Issue(Box::new(Asked { ask, cleared, caller, key: None, reply })), answer).await
     }
@@ -232,7 +236,10 @@ impl Engine {
         key: Option<AuthorityKey>,
         caller: String,
     ) -> Result<Answer, Refusal> {
-        let cleared = self.gate.examine(std::mem::take(&mut ask.approvals), &*self.clock).await;
+        let cleared = self
+            .gate
+            .examine(std::mem::take(&mut ask.approvals), Question::of_authority(&ask), &*self.clock)
+            .await;
         let (reply, answer) = oneshot::channel();
         self.post(Job::Ensure(Box::new(Asked { ask, cleared, caller, key, reply })), answer).await
     }

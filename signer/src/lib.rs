@@ -30,6 +30,7 @@ pub mod log_server;
 pub mod metrics;
 pub mod parse;
 pub mod path;
+pub mod policy;
 pub mod purpose;
 pub mod rates;
 pub mod refusal;

@@ -20,7 +20,7 @@ const MAX_DURATION: u64 = 100 * 366 * 86_400;
 const MAX_NAMES: usize = 1000;
 
 /// A request for a leaf, or for the certificate of an authority whose key is elsewhere.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ValidIssue {
     /// What it is for.
     pub id: RequestId,
@@ -46,6 +46,10 @@ pub struct ValidIssue {
     pub object: wire::ObjectRef,
     /// The approvals that it brings.
     pub approvals: Vec<Brought>,
+    /// Digest of the policies that the asker saw; empty: it does not say.
+    pub policies_seen: String,
+    /// What the asker says of the object.
+    pub policy_facts: wire::PolicyFacts,
     /// Digest of everything asked for but the key.
     pub effect: [u8; 32],
     /// The personal fields, for the log's commitment.
@@ -81,6 +85,10 @@ pub struct ValidEnsure {
     pub generation: u64,
     /// The approvals that it brings.
     pub approvals: Vec<Brought>,
+    /// Digest of the policies that the asker saw; empty: it does not say.
+    pub policies_seen: String,
+    /// What the asker says of the object.
+    pub policy_facts: wire::PolicyFacts,
     /// Digest of everything asked for but the constraints.
     pub effect: [u8; 32],
     /// The personal fields, for the log's commitment.
@@ -246,6 +254,8 @@ pub fn issue(request: &wire::IssueRequest) -> Result<ValidIssue, Refusal> {
         asked_usages,
         object: request.object.clone().unwrap_or_default(),
         approvals: evidence::parse(&request.approvals)?,
+        policies_seen: request.policy_digest.clone(),
+        policy_facts: request.policy_facts.clone().unwrap_or_default(),
         effect: effect(&asked),
     })
 }
@@ -303,6 +313,8 @@ pub fn ensure(request: &wire::EnsureAuthorityRequest) -> Result<ValidEnsure, Ref
         object: request.object.clone().unwrap_or_default(),
         generation: request.generation,
         approvals: evidence::parse(&request.approvals)?,
+        policies_seen: request.policy_digest.clone(),
+        policy_facts: request.policy_facts.clone().unwrap_or_default(),
         effect: effect(&asked),
     })
 }

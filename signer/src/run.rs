@@ -8,13 +8,14 @@ use crate::hardening::{HardeningError, calls};
 use crate::health;
 use crate::ledger::TABLES;
 use crate::log_server;
+use crate::policy::{Policies, PolicyFolderError};
 use crate::rates::Rate;
 use crate::seal::Kek;
 use crate::service::Service;
 use crate::store::{StoreError, log_dir};
 use crate::transport::accept;
 use keywright_ambient::{SystemClock, SystemEntropy};
-use keywright_signer_cluster::{Access, ReadError, Records};
+use keywright_signer_cluster::{Access, PolicySource, ReadError, Records};
 use keywright_signer_protocol::tls::{TlsError, TlsFolder};
 use keywright_signer_protocol::v1alpha1::signer_server::SignerServer;
 use std::io;
@@ -46,6 +47,8 @@ pub struct Settings {
     pub keys: KeyStore,
     /// Classes whose approvers sign.
     pub pinned: Pinned,
+    /// Policies that hold whatever the API server says.
+    pub policies: Policies,
     /// How the API server is read, if it is.
     pub cluster: Option<Access>,
     /// Folder of certificate, key, root and pins.
@@ -84,6 +87,9 @@ pub enum RunError {
     /// The API server's address or the credentials for it.
     #[error("kubeconfig: {0}")]
     Cluster(#[from] ReadError),
+    /// The folder of policies.
+    #[error(transparent)]
+    Policies(#[from] PolicyFolderError),
     /// The process could not be confined.
     #[error(transparent)]
     Hardening(#[from] HardeningError),
@@ -104,8 +110,13 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     };
     let records = match settings.cluster {
         None => None,
-        Some(access) => Some(Arc::new(access.reader()?) as Arc<dyn Records>),
+        Some(access) => Some(Arc::new(access.reader()?)),
     };
+    let policies = match &records {
+        Some(reader) => settings.policies.and_of(Arc::clone(reader) as Arc<dyn PolicySource>),
+        None => settings.policies,
+    };
+    let records = records.map(|reader| reader as Arc<dyn Records>);
     let folder = TlsFolder::open(&settings.tls)?;
     let bind = |what, address: SocketAddr, option| async move {
         TcpListener::bind(address).await.map_err(|source| RunError::Listen { what, address, option, source })
@@ -122,7 +133,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
         keys: settings.keys,
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
-        gate: Gate { pinned: settings.pinned, records },
+        gate: Gate { pinned: settings.pinned, records, policies },
         signers: std::thread::available_parallelism().map_or(2, usize::from),
     };
     let engine =

@@ -157,7 +157,8 @@ impl Scene {
         let dir = bench.dir.path().to_owned();
         let people = People::new(&dir, &["alice", "bob", "bob2", "carol", "dave", "mallory"]);
         let people = People(Box::leak(people.0.to_owned().into_boxed_path()));
-        bench.gate = Gate { pinned: Pinned::parse(&people.file()).unwrap(), records: None };
+        bench.gate =
+            Gate { pinned: Pinned::parse(&people.file()).unwrap(), records: None, ..Gate::default() };
         bench.close();
         bench.open().unwrap();
         bench.ensure(&guarded(demands)).await.unwrap();

@@ -109,10 +109,13 @@ async fn sign(
                 return Err(Error::Behind(words));
             }
             Err(Unmade::Signer(
-                SignerError::ApprovalInvalid(words) | SignerError::ApprovalRequired { words, .. },
+                SignerError::ApprovalInvalid { words, .. } | SignerError::ApprovalRequired { words, .. },
             )) => {
                 people::look_again(ctx, cert);
                 return Ok(Outcome::ApprovalNotTaken { words, leaf: before }.into());
+            }
+            Err(Unmade::Signer(SignerError::PolicyDenied(words))) => {
+                return Ok(Outcome::PolicyDenied { words, leaf: before }.into());
             }
             Err(Unmade::Signer(SignerError::Unavailable(words) | SignerError::KeyLost(words))) => {
                 return Ok(Outcome::SignerUnavailable { words, leaf: before }.into());
@@ -194,17 +197,25 @@ async fn ask(
             log_index,
             asked: world.now,
         }),
-        Err(SignerError::ApprovalRequired { classes, effect, authority, words }) => {
+        Err(SignerError::ApprovalRequired { classes, effect, authority, policies, words }) => {
+            ctx.unpublished.learn_policies(&policies);
             match people::ask(ctx, cert, order, &key, world, (&classes, &effect)).await? {
                 Some((outcome, filing)) => {
                     Err(Unmade::People(Box::new(Applied { outcome, secret: None, filing: Some(filing) })))
                 }
-                None => {
-                    Err(Unmade::Signer(SignerError::ApprovalRequired { classes, effect, authority, words }))
-                }
+                None => Err(Unmade::Signer(SignerError::ApprovalRequired {
+                    classes,
+                    effect,
+                    authority,
+                    policies,
+                    words,
+                })),
             }
         }
         Err(error) => {
+            if let SignerError::ApprovalInvalid { policies, .. } = &error {
+                ctx.unpublished.learn_policies(policies);
+            }
             ctx.unpublished.keep_key(&cert.uid, order.step, &order.effect, key);
             Err(Unmade::Signer(error))
         }

@@ -39,6 +39,9 @@ use std::time::Duration;
 
 /// How often to look whether somebody has taken an obstacle away that no watch tells of.
 const OBSTACLE: Duration = Duration::from_secs(30);
+/// How often to ask again what a policy denied: policies change without a word to the object, and each denial is an entry
+/// of the signer's log.
+const POLICIES: Duration = Duration::from_mins(10);
 /// What is waited for is watched; but a clock alone can bring it too: an authority that is valid only later.
 const WAITING: Duration = Duration::from_mins(10);
 /// How long to wait for the echo of an own write before asking whether it has come.
@@ -147,6 +150,7 @@ fn next_look(ctx: &Context, uid: &str, outcome: &Outcome, now: Timestamp) -> Res
             }
             Blocked::Rival { .. } | Blocked::Secret(_) => Ok(Action::requeue(OBSTACLE)),
         },
+        Outcome::PolicyDenied { .. } => Ok(Action::requeue(POLICIES)),
         Outcome::ApprovalNotTaken { words, .. }
         | Outcome::SignerUnavailable { words, .. }
         | Outcome::AnswerUnusable { words, .. }

@@ -53,7 +53,11 @@ pub(super) async fn approvals(
     key: &PrivateKey,
     world: &World,
 ) -> Result<Result<Vec<ApprovalUse>, Outcome>, Error> {
-    let Some(digest) = effect(cert, order, key.public_key()).digest().ok().filter(|_| waits(object)) else {
+    let Some(digest) = effect(cert, order, key.public_key(), &ctx.unpublished.policies())
+        .digest()
+        .ok()
+        .filter(|_| waits(object))
+    else {
         return Ok(Ok(Vec::new()));
     };
     let told = object.status.as_ref().and_then(|status| status.approval.as_ref());
@@ -96,7 +100,7 @@ pub(super) async fn ask(
     world: &World,
     (classes, wanted): (&[String], &str),
 ) -> Result<Option<(Outcome, Filing)>, Error> {
-    let effect = effect(cert, order, key.public_key());
+    let effect = effect(cert, order, key.public_key(), &ctx.unpublished.policies());
     let digest = effect.digest().ok().filter(|digest| digest.to_string() == wanted);
     let (Some(digest), Some(first)) = (digest, classes.first()) else { return Ok(None) };
     if !order.keep_key {

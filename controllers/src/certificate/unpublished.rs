@@ -27,6 +27,7 @@ pub struct Unpublished {
     asked: Mutex<HashMap<String, Asked>>,
     refused: Mutex<HashMap<String, (String, String)>>,
     newest: Mutex<HashMap<String, u64>>,
+    policies: Mutex<String>,
 }
 
 /// A key whose certificate was asked for, with no answer yet.
@@ -37,6 +38,17 @@ struct Asked {
 }
 
 impl Unpublished {
+    /// Notes the digest of the policies in force at the signer. It is part of what people agree to; after a restart the
+    /// first refusal says it again.
+    pub(super) fn learn_policies(&self, digest: &str) {
+        digest.clone_into(&mut lock(&self.policies));
+    }
+
+    /// The digest that the signer said last; empty: it has none, or did not say yet.
+    pub(super) fn policies(&self) -> String {
+        lock(&self.policies).clone()
+    }
+
     /// Takes what was made for exactly this step and effect; anything else that lies here is dropped.
     pub(super) fn take(&self, uid: &str, step: u64, effect: &str) -> Option<Made> {
         lock(&self.made).remove(uid).filter(|made| made.step == step && made.effect == effect)

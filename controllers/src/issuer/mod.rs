@@ -151,7 +151,8 @@ impl<I: AnyIssuer> Look<'_, I> {
                 SignerError::Loosening(words)
                 | SignerError::Refused(words)
                 | SignerError::StaleStep { words, .. }
-                | SignerError::ApprovalInvalid(words),
+                | SignerError::PolicyDenied(words)
+                | SignerError::ApprovalInvalid { words, .. },
             ) => Outcome::Refused { words },
         }
     }
@@ -164,21 +165,23 @@ impl<I: AnyIssuer> Look<'_, I> {
                 Ok(authority) => Outcome::Current { authority, created: answer.created, used },
                 Err(words) => Outcome::SignerUnavailable { words },
             },
-            Err(SignerError::ApprovalRequired { classes, effect, authority, words }) => {
+            Err(SignerError::ApprovalRequired { classes, effect, authority, words, policies: _ }) => {
                 let told = authority.as_deref();
                 match people::ask(self.ctx, self.issuer, &asked, &classes, &effect, told) {
                     Some((outcome, filing)) => return (outcome, Some(filing)),
                     None => Outcome::Refused { words },
                 }
             }
-            Err(SignerError::ApprovalInvalid(words)) => Outcome::ApprovalNotTaken { words },
+            Err(SignerError::ApprovalInvalid { words, .. }) => Outcome::ApprovalNotTaken { words },
             Err(SignerError::Unavailable(words)) => Outcome::SignerUnavailable { words },
             Err(SignerError::KeyLost(words)) => Outcome::KeyLost { words },
             Err(SignerError::Loosening(words)) => Outcome::LooseningRefused { words },
             // A step of an authority is one of its renewals, which the object's own status counts.
-            Err(SignerError::Refused(words) | SignerError::StaleStep { words, .. }) => {
-                Outcome::Refused { words }
-            }
+            Err(
+                SignerError::Refused(words)
+                | SignerError::PolicyDenied(words)
+                | SignerError::StaleStep { words, .. },
+            ) => Outcome::Refused { words },
         };
         (outcome, None)
     }

@@ -227,6 +227,7 @@ impl TestSigner {
                 classes: vec![class],
                 effect: effect(request, csr.public_key()),
                 authority: None,
+                policies: String::new(),
                 words: "approvals: people have to agree".into(),
             });
         }
@@ -395,6 +396,7 @@ fn loosen(
                 effect: effect.to_string(),
                 constraints: serde_json::json!({"maxLeafSeconds": known.longest}).to_string(),
             })),
+            policies: String::new(),
             words: "approvals: people have to agree".into(),
         });
     }

@@ -3,8 +3,10 @@
 //! Owns the reading of requests for approval, votes and classes, and the question whether each approver still may approve.
 //! Decides nothing: it hands over what is recorded, and when it was read. Never lists Secrets, never writes.
 
+mod policies;
 mod reader;
 
+pub use policies::{ObjectFacts, ObjectName, PolicySource, StoredPolicy};
 pub use reader::{Access, Reader};
 
 use futures::future::BoxFuture;

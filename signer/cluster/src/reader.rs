@@ -29,7 +29,7 @@ pub struct Access {
 /// The API server, as the signer may see it.
 #[derive(Clone)]
 pub struct Reader {
-    client: Client,
+    pub(crate) client: Client,
 }
 
 fn unavailable(error: impl std::fmt::Display) -> ReadError {

@@ -5,6 +5,7 @@
 
 use super::evidence::{self, Brought, Evidence};
 use super::pinned::Pinned;
+use crate::policy::{Policies, Question, Verdict};
 use keywright_ambient::Clock;
 use keywright_signer_cluster::Records;
 use std::sync::Arc;
@@ -16,6 +17,8 @@ pub struct Gate {
     pub pinned: Pinned,
     /// The API server, if this signer may read it.
     pub records: Option<Arc<dyn Records>>,
+    /// The policies in force.
+    pub policies: Policies,
 }
 
 /// All that was found out about a request.
@@ -23,15 +26,18 @@ pub struct Gate {
 pub struct Cleared {
     /// The approvals that it brought.
     pub evidence: Vec<Evidence>,
+    /// What policies say.
+    pub verdict: Verdict,
 }
 
 impl Gate {
-    /// Finds out about the approvals that a request brings.
-    pub async fn examine(&self, brought: Vec<Brought>, clock: &dyn Clock) -> Cleared {
+    /// Finds out about the approvals that a request brings, and what policies say to it.
+    pub async fn examine(&self, brought: Vec<Brought>, question: Question, clock: &dyn Clock) -> Cleared {
+        let verdict = self.policies.ask(question, clock).await;
         let mut evidence = Vec::with_capacity(brought.len());
         for one in brought {
             evidence.push(evidence::read(one, &self.pinned, self.records.as_deref(), clock.now()).await);
         }
-        Cleared { evidence }
+        Cleared { evidence, verdict }
     }
 }

@@ -106,7 +106,7 @@ fn key(identity: &Identity) -> Result<WitnessKey, WitnessError> {
     }
     let mut seed = GuardedBytes::zeroed(32).map_err(|_| unusable())?;
     file.read_exact(&mut seed)?;
-    let seed: &[u8; 32] = seed.as_ref().try_into().map_err(|_| unusable())?;
+    let seed: &[u8; 32] = <&[u8; 32]>::try_from(&seed[..]).map_err(|_| unusable())?;
     WitnessKey::from_seed(&identity.name, seed).ok_or_else(|| WitnessError::Name(identity.name.clone()))
 }
 

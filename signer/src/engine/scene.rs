@@ -154,8 +154,14 @@ impl Scene<'_> {
         cleared: &Cleared,
     ) -> Result<Approved, Refusal> {
         let history = self.view.history(&id).map_err(|error| Refusal::unavailable(&error.to_string()))?;
-        let case =
-            Case { id, needed, effect, policies: "", attempt: history.row.as_ref(), now: self.now_signed() };
+        let case = Case {
+            id,
+            needed,
+            effect,
+            policies: &cleared.verdict.digest,
+            attempt: history.row.as_ref(),
+            now: self.now_signed(),
+        };
         Approved::judge(case, &cleared.evidence, |key| self.mark(key))
     }
 
@@ -205,13 +211,14 @@ impl Scene<'_> {
             return Ok(Course::Answer(again(row, ask.id, certificates_of(&line))));
         }
         let template = judge::leaf(&ask, &line, self.serial()?, self.now_signed())?;
-        let policies = std::collections::BTreeSet::new();
+        cleared.verdict.hold()?;
+        let policies = &cleared.verdict.classes;
         let needed =
-            Needed::for_leaf(&line, ask.is_ca, &ask.subject, &ask.sans, &policies, |name: &[u8; 32]| {
+            Needed::for_leaf(&line, ask.is_ca, &ask.subject, &ask.sans, policies, |name: &[u8; 32]| {
                 self.mark(name).map(|row| row.is_some())
             });
         let needed = needed.map_err(|error| Refusal::unavailable(&error.to_string()))?;
-        let formed = effect::of_leaf(&ask, authority, "")?;
+        let formed = effect::of_leaf(&ask, authority, &cleared.verdict.digest)?;
         let approved = self.approved(ask.id, needed, formed.digest, cleared)?;
         let purpose = Purpose {
             ticket,
@@ -342,14 +349,14 @@ impl Scene<'_> {
                 self.serial()?,
                 self.now_signed(),
             )?;
+            cleared.verdict.hold()?;
             // A new root has nobody above who could ask for anything.
             let own: Vec<_> =
                 if line.is_empty() { known.iter().map(Arc::clone).collect() } else { Vec::new() };
-            let needed = Needed::for_authority(
-                if line.is_empty() { &own } else { &line },
-                &std::collections::BTreeSet::new(),
-            );
-            let formed = effect::of_authority(&ask, line.first().map(|parent| &**parent), "")?;
+            let needed =
+                Needed::for_authority(if line.is_empty() { &own } else { &line }, &cleared.verdict.classes);
+            let parent = line.first().map(|parent| &**parent);
+            let formed = effect::of_authority(&ask, parent, &cleared.verdict.digest)?;
             let approved = self
                 .approved(ask.id, needed, formed.digest, cleared)
                 .map_err(|refusal| refusal.of_effect(formed.canonical(), None))?;

@@ -29,8 +29,8 @@ const KEPT_FOR: &str = "keywright.dev/kept-for";
 /// Entry of the key; PKCS#8 PEM.
 const ENTRY: &str = "tls.key";
 
-/// The exact effect of an order with this key.
-pub fn effect(cert: &ValidCertificate, order: &Order, key: &PublicKey) -> Effect {
+/// The exact effect of an order with this key, under the policies with this digest.
+pub fn effect(cert: &ValidCertificate, order: &Order, key: &PublicKey, policies: &str) -> Effect {
     Effect::IssueCertificate(Box::new(IssueCertificate {
         certificate: Target {
             uid: cert.uid.clone(),
@@ -45,7 +45,7 @@ pub fn effect(cert: &ValidCertificate, order: &Order, key: &PublicKey) -> Effect
         usages: usage_names(&cert.usages),
         is_ca: cert.is_ca,
         issuer: Authority { uid: order.authority.uid.clone(), generation: order.authority.generation },
-        policy_digest: String::new(),
+        policy_digest: policies.to_owned(),
     }))
 }
 

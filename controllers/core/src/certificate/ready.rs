@@ -21,6 +21,8 @@ pub enum Outcome {
     AwaitingApproval { on: Awaited, approval: ObjectApproval, leaf: Option<LeafFacts> },
     /// The signer does not take an approval that seemed to hold: somebody's rights, or the effect, changed meanwhile.
     ApprovalNotTaken { words: String, leaf: Option<LeafFacts> },
+    /// A policy denies what is asked for.
+    PolicyDenied { words: String, leaf: Option<LeafFacts> },
     /// The signer gave no answer, or could not sign just now.
     SignerUnavailable { words: String, leaf: Option<LeafFacts> },
     /// The signer's answer is not what was asked for.
@@ -60,6 +62,7 @@ impl Outcome {
             Self::Waiting { leaf, .. }
             | Self::AwaitingApproval { leaf, .. }
             | Self::ApprovalNotTaken { leaf, .. }
+            | Self::PolicyDenied { leaf, .. }
             | Self::SignerUnavailable { leaf, .. }
             | Self::AnswerUnusable { leaf, .. }
             | Self::SecretNotWritten { leaf, .. } => leaf.as_ref(),
@@ -109,6 +112,9 @@ impl Outcome {
                     meanwhile(leaf.as_ref())
                 ),
             ),
+            Self::PolicyDenied { words, leaf } => {
+                (State::Failed, "PolicyDenied", format!("{words}{}", meanwhile(leaf.as_ref())))
+            }
             Self::SignerUnavailable { words, leaf } => (
                 State::InProgress,
                 "SignerUnavailable",

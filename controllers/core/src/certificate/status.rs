@@ -49,6 +49,7 @@ fn approval(old: Option<&ObjectApproval>, outcome: &Outcome, now: Timestamp) -> 
             }),
         Outcome::Waiting { .. }
         | Outcome::ApprovalNotTaken { .. }
+        | Outcome::PolicyDenied { .. }
         | Outcome::SignerUnavailable { .. }
         | Outcome::AnswerUnusable { .. }
         | Outcome::SecretNotWritten { .. }

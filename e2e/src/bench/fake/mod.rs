@@ -26,6 +26,7 @@ use keywright_ambient::{Clock, SystemClock};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use store::{Server, is_ready};
@@ -45,13 +46,13 @@ pub(super) async fn measure(count: usize) -> Result<Issuance, Error> {
     };
     let server = Arc::new(Server::default());
     let port = serve::start(Arc::clone(&server)).await?;
+    let keys = Keys::in_folder(&site.keys())?;
     for account in install::ACCOUNTS.iter().chain(&["admin"]) {
-        write_private(&site.kubeconfig_of(account), kubeconfig(port).as_bytes())?;
+        write_private(&site.kubeconfig_of(account), kubeconfig(port, &keys.ca()).as_bytes())?;
     }
     let options = KubeConfigOptions::default();
     let config = Config::from_custom_kubeconfig(Kubeconfig::read_from(site.kubeconfig())?, &options).await?;
     install::trust(&site, &Client::try_from(config)?).await?;
-    let keys = Keys::in_folder(&site.keys())?;
     let mut processes = Guarded::new(site.logs());
     for process in [Process::Signer, Process::Operator] {
         raise::ensure(&site, &keys, &mut processes, process, &|_| ())?;
@@ -98,10 +99,12 @@ pub(super) async fn measure(count: usize) -> Result<Issuance, Error> {
     })
 }
 
-fn kubeconfig(port: u16) -> String {
+/// The certificate is there because the signer never goes by those of the machine.
+fn kubeconfig(port: u16, ca: &Path) -> String {
+    let server = format!("http://127.0.0.1:{port}");
     serde_json::json!({
         "apiVersion": "v1", "kind": "Config", "current-context": "fake",
-        "clusters": [{ "name": "fake", "cluster": { "server": format!("http://127.0.0.1:{port}") } }],
+        "clusters": [{ "name": "fake", "cluster": { "server": server, "certificate-authority": ca } }],
         "users": [{ "name": "fake", "user": { "token": "fake" } }],
         "contexts": [{ "name": "fake", "context": { "cluster": "fake", "user": "fake" } }],
     })

@@ -1,0 +1,204 @@
+//! Where policies come from: a folder that is read once, and the API server.
+
+use super::question::Question;
+use super::verdict::Verdict;
+use jiff::{SignedDuration, Timestamp};
+use keywright_ambient::Clock;
+use keywright_policy::{Member, PolicySet};
+use keywright_signer_cluster::{ObjectName, PolicySource, ReadError, StoredPolicy};
+use serde::Deserialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use tokio::sync::Mutex;
+
+/// How old the list of policies may be: within this time an edited policy holds here.
+const FRESH: SignedDuration = SignedDuration::from_secs(2);
+/// Issuers whose names are kept; more than any cluster has.
+const ISSUERS: usize = 10_000;
+
+/// The policies of this signer.
+#[derive(Clone, Default)]
+pub struct Policies {
+    fixed: Vec<Arc<Member>>,
+    fixed_set: Arc<PolicySet>,
+    cluster: Option<Arc<Cluster>>,
+}
+
+struct Cluster {
+    source: Arc<dyn PolicySource>,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
+    read: Option<(Timestamp, Arc<PolicySet>)>,
+    members: BTreeMap<String, (Value, Arc<Member>)>,
+    issuers: BTreeMap<String, ObjectName>,
+}
+
+/// A folder of policies that cannot be used. The signer does not start with it.
+#[derive(Debug, thiserror::Error)]
+#[error("policies in {path}: {problem}")]
+pub struct PolicyFolderError {
+    path: String,
+    problem: String,
+}
+
+#[derive(Deserialize)]
+struct Object {
+    kind: String,
+    metadata: Metadata,
+    spec: Value,
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    name: String,
+}
+
+impl Policies {
+    /// Of a folder with objects of kind Policy in YAML. `with_cluster`: those of an API server come beside them.
+    ///
+    /// Errors: a file does not read; a policy does not compile; two have one name; or one is about issuers by name, of
+    /// which a signer without an API server knows nothing.
+    pub fn read(folder: Option<&Path>, with_cluster: bool) -> Result<Self, PolicyFolderError> {
+        let fixed = folder.map(read_folder).transpose()?.unwrap_or_default();
+        let in_folder = |problem: String| PolicyFolderError {
+            path: folder.map(|path| path.display().to_string()).unwrap_or_default(),
+            problem,
+        };
+        for member in &fixed {
+            if let Some(problem) = member.problem() {
+                return Err(in_folder(format!("{} does not compile: {problem}", member.name())));
+            }
+            if !with_cluster && member.names_issuers() {
+                return Err(in_folder(format!(
+                    "{} names issuers, whose names a signer without --kubeconfig does not know; leave them out",
+                    member.name()
+                )));
+            }
+        }
+        let fixed_set = PolicySet::new(fixed.clone()).map_err(|same| in_folder(same.to_string()))?;
+        Ok(Self { fixed, fixed_set: Arc::new(fixed_set), cluster: None })
+    }
+
+    /// Beside these, those of an API server.
+    #[must_use]
+    pub fn and_of(self, source: Arc<dyn PolicySource>) -> Self {
+        Self { cluster: Some(Arc::new(Cluster { source, kept: Mutex::default() })), ..self }
+    }
+
+    /// Asks them.
+    pub async fn ask(&self, question: Question, clock: &dyn Clock) -> Verdict {
+        match self.answer(question, clock).await {
+            Ok(verdict) => verdict,
+            Err(error) => Verdict::unread(&error.to_string()),
+        }
+    }
+
+    async fn answer(&self, question: Question, clock: &dyn Clock) -> Result<Verdict, ReadError> {
+        let set = match &self.cluster {
+            None => Arc::clone(&self.fixed_set),
+            Some(cluster) => cluster.set(&self.fixed, clock).await?,
+        };
+        if !question.seen.is_empty() && question.seen != set.digest() {
+            return Ok(Verdict::stale(set.digest()));
+        }
+        if set.digest().is_empty() {
+            return Ok(Verdict::default());
+        }
+        let (facts, issuer) = match &self.cluster {
+            None => (question.told(), None),
+            Some(cluster) => {
+                let Some(facts) = cluster.source.object(&question.object, &question.uid).await? else {
+                    let ObjectName { kind, namespace, name } = &question.object;
+                    return Ok(Verdict::without_object(set.digest(), &format!("{kind} {namespace}/{name}")));
+                };
+                let issuer = match question.authority {
+                    Some(uid) => Some(cluster.issuer(&uid.to_string()).await?),
+                    None => None,
+                };
+                (facts, issuer)
+            }
+        };
+        let input = question.input(facts, issuer, clock.now());
+        // A slow policy must not hold up whoever is served beside it.
+        let decided = tokio::task::spawn_blocking(move || (set.decide(&input), input)).await;
+        let (decision, input) = decided.map_err(|ended| ReadError::Unavailable(ended.to_string()))?;
+        if let Ok(record) = serde_json::to_string(&decision.record(&input)) {
+            tracing::debug!(target: "keywright::decision", decision = decision.id, record, "policies were asked");
+        }
+        Ok(Verdict::of(decision))
+    }
+}
+
+impl Cluster {
+    /// The policies, read again if they are older than [`FRESH`]; what did not change is not compiled again.
+    async fn set(&self, fixed: &[Arc<Member>], clock: &dyn Clock) -> Result<Arc<PolicySet>, ReadError> {
+        let mut kept = self.kept.lock().await;
+        // A clock that was set back makes the list look younger than it is, or from the future: then it is read again.
+        let now = clock.now();
+        if let Some((at, set)) = &kept.read
+            && (SignedDuration::ZERO..FRESH).contains(&now.duration_since(*at))
+        {
+            return Ok(Arc::clone(set));
+        }
+        let stored = self.source.policies().await?;
+        let mut members = BTreeMap::new();
+        for StoredPolicy { name, spec } in stored {
+            let member = match kept.members.remove(&name) {
+                Some((old, member)) if old == spec => member,
+                Some(_) | None => Arc::new(Member::read(&name, &spec)),
+            };
+            members.insert(name, (spec, member));
+        }
+        let all = members.values().map(|(_, member)| Arc::clone(member)).chain(fixed.iter().cloned());
+        let set = PolicySet::new(all.collect()).map(Arc::new);
+        kept.members = members;
+        let set = set.map_err(|same| ReadError::Unavailable(same.to_string()))?;
+        kept.read = Some((now, Arc::clone(&set)));
+        Ok(set)
+    }
+
+    /// The issuer that has an authority; its names are for ever. Errors: none has it, or nobody can be asked.
+    async fn issuer(&self, uid: &str) -> Result<ObjectName, ReadError> {
+        if let Some(known) = self.kept.lock().await.issuers.get(uid) {
+            return Ok(known.clone());
+        }
+        let found = self.source.issuer(uid).await?;
+        let found = found.ok_or_else(|| ReadError::Unavailable(format!("no issuer has UID {uid}")))?;
+        let mut kept = self.kept.lock().await;
+        if kept.issuers.len() >= ISSUERS {
+            kept.issuers.clear();
+        }
+        kept.issuers.insert(uid.to_owned(), found.clone());
+        Ok(found)
+    }
+}
+
+fn read_folder(folder: &Path) -> Result<Vec<Arc<Member>>, PolicyFolderError> {
+    let failed = |path: &Path, problem: &dyn std::fmt::Display| PolicyFolderError {
+        path: path.display().to_string(),
+        problem: problem.to_string(),
+    };
+    let entries = std::fs::read_dir(folder).map_err(|error| failed(folder, &error))?;
+    let mut members = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(|error| failed(folder, &error))?.path();
+        if !path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).map_err(|error| failed(&path, &error))?;
+        let objects: Vec<Object> =
+            serde_saphyr::from_multiple(&text).map_err(|error| failed(&path, &error))?;
+        for object in objects {
+            if object.kind != "Policy" {
+                return Err(failed(&path, &format!("kind {:?} is no Policy", object.kind)));
+            }
+            members.push(Arc::new(Member::read(&object.metadata.name, &object.spec)));
+        }
+    }
+    Ok(members)
+}
