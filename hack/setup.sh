@@ -74,7 +74,8 @@ elif ! e2e/controlplane/build.sh --where >/dev/null 2>&1; then
     fi
   fi
   if [ -n "${GO:-}" ] && [ ${#missing[@]} = 0 ]; then
-    GO=$GO e2e/controlplane/build.sh >/dev/null
+    GO=$GO e2e/controlplane/build.sh >/dev/null & # beside the tools below: each of them leaves a core idle at times
+    building=$!
   elif [ -z "${GO:-}" ]; then
     missing+=("go $go_wanted or newer, which builds kube-apiserver and etcd: see https://go.dev/doc/install, or install pip and run this again, or name a folder with etcd, kube-apiserver, kube-controller-manager and kubectl in KEYWRIGHT_KUBE_ASSETS")
   fi
@@ -97,6 +98,7 @@ if [ "${1:-}" = test ]; then
   tool cargo-deny 0.20.2 "checks licences, sources and imports"
 fi
 
+[ -z "${building:-}" ] || wait "$building"
 if [ ${#missing[@]} -gt 0 ]; then
   printf '\nmissing, and not to be installed from here:\n' >&2
   printf '  %s\n' "${missing[@]}" >&2

@@ -27,8 +27,10 @@ done
 echo "building Helm, CoreDNS and the node's parts of Kubernetes $kubernetes once, about 5 minutes on two cores, into $out" >&2
 work=$root/.building.$hash
 rm -rf "$work"; mkdir -p "$work/bin"
-# The toolchain that hack/setup.sh brought, where the system's is too old.
-GO=${GO:-$(ls -d "${XDG_CACHE_HOME:-$HOME/.cache}"/keywright/go-*/go/bin/go 2>/dev/null | tail -1)}
+# Where the system has none or one that is too old, hack/setup.sh brought one.
+for own in "${XDG_CACHE_HOME:-$HOME/.cache}"/keywright/go-*/go/bin/go; do
+  if [ -x "$own" ]; then GO=${GO:-$own}; fi
+done
 export GOTOOLCHAIN=local CGO_ENABLED=0 GOFLAGS="-trimpath -buildvcs=false -mod=readonly"
 build() { (cd "$1" && "${GO:-go}" build -ldflags "$2" -o "$work/bin/" "${@:3}") >&2; }
 build helm "-s -w" helm.sh/helm/v4/cmd/helm
