@@ -25,18 +25,18 @@ impl Agreement {
     }
 
     /// Whether a class agreed to a leaf. Uses the approval up.
-    pub(crate) fn to_leaf(
+    pub(crate) fn use_for_leaf(
         &mut self,
         class: &str,
         request: &wire::IssueRequest,
         (key, generation): (&PublicKey, u64),
     ) -> Result<(), SignerError> {
         let effect = leaf(request, key, generation, &self.policies);
-        self.to(class, &request.approvals, &effect, None)
+        self.use_up(class, &request.approvals, &effect, None)
     }
 
     /// Whether a class agreed to the certificate of an authority. `parent`: generation of the parent, where there is one.
-    pub(crate) fn to_authority(
+    pub(crate) fn use_for_authority(
         &mut self,
         class: &str,
         request: &wire::EnsureAuthorityRequest,
@@ -52,11 +52,11 @@ impl Agreement {
         if let Some(generation) = parent {
             effect["parent"] = json!({"uid": request.parent_uid, "generation": generation});
         }
-        self.to(class, &request.approvals, &effect, Some(String::new()))
+        self.use_up(class, &request.approvals, &effect, Some(String::new()))
     }
 
     /// Whether a class agreed to looser constraints. `held`: those in force.
-    pub(crate) fn to_loosening(
+    pub(crate) fn use_for_loosening(
         &mut self,
         class: &str,
         request: &wire::EnsureAuthorityRequest,
@@ -68,11 +68,11 @@ impl Agreement {
             "constraints": json::constraints(&request.constraints.clone().unwrap_or_default()),
             "issuer": {"generation": request.generation, "uid": id.object_uid},
         });
-        self.to(class, &request.approvals, &effect, Some(json::constraints(held).to_string()))
+        self.use_up(class, &request.approvals, &effect, Some(json::constraints(held).to_string()))
     }
 
     /// `told`: constraints in force, where the asker is told the effect.
-    fn to(
+    fn use_up(
         &mut self,
         class: &str,
         brought: &[wire::ApprovalUse],
@@ -110,8 +110,8 @@ fn leaf(request: &wire::IssueRequest, key: &PublicKey, generation: u64, policies
     if !sans.dns_names.is_empty() {
         names.insert("dnsNames".into(), json!(sans.dns_names));
     }
-    let named = request.subject.clone().unwrap_or_default().common_name;
-    let subject = if named.is_empty() { json!({}) } else { json!({ "commonName": named }) };
+    let common = request.subject.clone().unwrap_or_default().common_name;
+    let subject = if common.is_empty() { json!({}) } else { json!({ "commonName": common }) };
     let mut usages = request.usages.clone();
     usages.sort();
     json!({

@@ -115,7 +115,7 @@ impl TestSigner {
 
     /// Other policies are in force.
     pub(crate) fn policies(&self, digest: &str) {
-        self.lock().agreement.policies = digest.to_owned();
+        digest.clone_into(&mut self.lock().agreement.policies);
     }
 
     /// Its clock goes ahead.
@@ -156,7 +156,7 @@ impl TestSigner {
                     if class.is_empty() {
                         return Err(SignerError::Loosening("maxLeafDuration: only tighter".into()));
                     }
-                    state.agreement.to_loosening(&class, request, &held)?;
+                    state.agreement.use_for_loosening(&class, request, &held)?;
                 }
                 request.constraints.clone().unwrap_or_default()
             }
@@ -167,14 +167,13 @@ impl TestSigner {
             let class = parent.map(|parent| demands(&parent.held).ca_certificates).unwrap_or_default();
             let generation = parent.map(|parent| parent.generation);
             if !class.is_empty() {
-                state.agreement.to_authority(&class, request, generation)?;
+                state.agreement.use_for_authority(&class, request, generation)?;
             }
-            let (pair, subject, parent) = match state.authorities.remove(&uid) {
-                Some(known) => (known.key, known.subject, known.parent),
-                None => {
-                    let pair = PrivateKey::generate(KeyAlgorithm::EcdsaP256).unwrap();
-                    (pair, name(request.subject.as_ref()), request.parent_uid.clone())
-                }
+            let (pair, subject, parent) = if let Some(known) = state.authorities.remove(&uid) {
+                (known.key, known.subject, known.parent)
+            } else {
+                let pair = PrivateKey::generate(KeyAlgorithm::EcdsaP256).unwrap();
+                (pair, name(request.subject.as_ref()), request.parent_uid.clone())
             };
             let certificate = self.certify(&mut state, request, &subject, &pair, Some(&pair));
             let (step, generation) = (key.step, request.generation);
@@ -267,7 +266,7 @@ impl TestSigner {
         let of_authorities = authority.map(|authority| demands(&authority.held).ca_certificates);
         let of_authorities = of_authorities.filter(|class| request.is_ca && !class.is_empty());
         if let Some(class) = state.demands.clone().or(of_authorities) {
-            state.agreement.to_leaf(&class, request, (csr.public_key(), generation))?;
+            state.agreement.use_for_leaf(&class, request, (csr.public_key(), generation))?;
         }
         state.serials += 1;
         let serial = state.serials;

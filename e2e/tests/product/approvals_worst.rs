@@ -4,7 +4,7 @@
 use crate::approvals::{
     apply, certificate, guarded, plugin, plugin_as, plugin_command, two_of_security, until_phase, waits,
 };
-use crate::cluster::{PATIENCE, api, condition, edit, secrets, until, until_ready};
+use crate::cluster::{PATIENCE, api, condition, secrets, until, until_ready};
 use keywright_e2e::{ControlPlane, Process, Suite, wait_for};
 use kube::api::{DynamicObject, ListParams};
 use serde_json::{Value, json};
@@ -69,7 +69,8 @@ async fn approved_and_denied_in_one_instant_nothing_is_issued_after_a_denial_tha
     }
     let (mut stopped, mut too_late) = (0, 0);
     for (name, request) in races {
-        let phase = wait_for(&format!("{name} is decided"), PATIENCE, async || {
+        let what = format!("{name} is decided");
+        let phase = wait_for(&what, PATIENCE, async || {
             let status = self::request(plane, &request)["status"].clone();
             let phase = status["phase"].as_str().unwrap_or_default().to_owned();
             Ok(["Denied", "Consumed", "Ended", "Revoked"].contains(&phase.as_str()).then_some(phase))
@@ -141,10 +142,10 @@ async fn a_request_deleted_and_made_again_under_its_name_starts_without_votes() 
 async fn what_is_edited_after_people_began_to_agree_is_asked_about_anew() {
     let suite = guarded(&two_of_security()).await;
     let plane = &suite.plane;
-    let allow = r#"package keywright
+    let allow = r"package keywright
 import rego.v1
 default allow := true
-"#;
+";
     let policy = json!({ "apiVersion": "keywright.dev/v1alpha1", "kind": "Policy", "metadata": { "name": "all" },
         "spec": { "mode": "Enforce", "rego": { "source": allow } } });
     let edits: [(&str, &dyn Fn()); 3] = [
@@ -262,8 +263,9 @@ async fn two_of_one_group_and_one_of_another_are_needed_together_and_one_person_
 /// An SSH key of one's own, made by ssh-keygen; the line of its public half.
 fn ssh_key(folder: &Path, who: &str) -> (PathBuf, String) {
     let path = folder.join(format!("{who}.key"));
-    let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-C", who, "-f"]).arg(&path);
-    assert!(made.status().unwrap().success());
+    let mut make = Command::new("ssh-keygen");
+    make.args(["-q", "-t", "ed25519", "-N", "", "-C", who, "-f"]).arg(&path);
+    assert!(make.status().unwrap().success());
     (path.clone(), std::fs::read_to_string(path.with_extension("key.pub")).unwrap().trim().to_owned())
 }
 
@@ -379,5 +381,4 @@ async fn a_request_that_the_asker_wrote_decides_nothing() {
     let used = |object: &&DynamicObject| object.data["status"]["usedAt"].is_string();
     let used: Vec<_> = all.items.iter().filter(used).map(|one| one.metadata.name.clone().unwrap()).collect();
     assert_eq!(used, [name]);
-    let _ = edit;
 }

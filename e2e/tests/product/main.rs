@@ -12,5 +12,6 @@ mod cluster;
 mod example;
 mod foreign;
 mod interruptions;
+mod loosening;
 mod refusals;
 mod writes;
