@@ -164,6 +164,8 @@ default allow := true
     for (what, edit) in edits {
         assert!(plugin(plane, "alice", &["approve", &name]).0, "{what}");
         edit();
+        // The signer reads policies anew at least every two seconds.
+        tokio::time::sleep(Duration::from_secs(3)).await;
         // Only the signer knows its policies: there the second vote is what brings it to light.
         let _ = plugin(plane, "bob", &["approve", &name]);
         let next = asked_anew(plane, "web", &name).await;
