@@ -276,6 +276,7 @@ async fn a_request_that_the_asker_wrote_decides_nothing() {
     until_phase(plane, "copy", "Denied").await;
     assert!(plugin(plane, "alice", &["approve", &name]).0, "a denied copy stops nothing");
     until_ready(plane, "Certificate", "web").await;
+    until_phase(plane, &name, "Consumed").await;
     let all = api(plane, "ApprovalRequest").list(&ListParams::default()).await.unwrap();
     let used = |object: &&DynamicObject| object.data["status"]["usedAt"].is_string();
     let used: Vec<_> = all.items.iter().filter(used).map(|one| one.metadata.name.clone().unwrap()).collect();
