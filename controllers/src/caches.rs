@@ -58,14 +58,14 @@ pub struct Writers {
     pub(crate) votes: Pens<ApprovalDecision>,
 }
 
-/// Empty caches and their writing ends.
-pub fn caches(scope: Scope) -> (Caches, Writers) {
+/// Empty caches and their writing ends. `home`: the operator's own namespace, where people are asked about cluster issuers.
+pub fn caches(scope: Scope, home: &str) -> (Caches, Writers) {
     let (certificates, certificate_pens) = shelf(scope.parts());
     let (issuers, issuer_pens) = shelf(scope.parts());
     let (cluster_issuers, cluster_issuer_pens) = shelf(vec![None]);
     let (classes, class_pens) = shelf(vec![None]);
-    let (requests, request_pens) = shelf(scope.parts());
-    let (votes, vote_pens) = shelf(scope.parts());
+    let (requests, request_pens) = shelf(scope.parts_with(home));
+    let (votes, vote_pens) = shelf(scope.parts_with(home));
     let writers = Writers {
         scope,
         certificates: certificate_pens,

@@ -24,6 +24,8 @@ pub struct Context {
     pub signer: Arc<dyn Signer>,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// The operator's own namespace: where requests about objects without one are.
+    pub namespace: String,
     /// Name of this process, for Events.
     pub identity: String,
     /// Transitions of the leader lease: in every request to the signer.

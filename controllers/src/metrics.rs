@@ -287,7 +287,7 @@ mod tests {
         metrics.lead(true);
         metrics.issued(true, SignedDuration::from_secs(2));
         metrics.issued(false, SignedDuration::from_secs(-2));
-        let caches = caches(Scope::Everywhere).0;
+        let caches = caches(Scope::Everywhere, "keywright-system").0;
         caches.broke("Certificate");
         let text = metrics.text(&caches);
         for line in [

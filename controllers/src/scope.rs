@@ -27,6 +27,15 @@ impl Scope {
             Self::Namespaces(names) => names.iter().cloned().map(Some).collect(),
         }
     }
+
+    /// The watches of a kind with namespaces that is also looked at in this one.
+    pub(crate) fn parts_with(&self, home: &str) -> Vec<Part> {
+        let mut parts = self.parts();
+        if !parts.iter().any(|part| part.as_deref().is_none_or(|name| name == home)) {
+            parts.push(Some(home.to_owned()));
+        }
+        parts
+    }
 }
 
 /// What the watches of one kind have brought.

@@ -37,6 +37,8 @@ pub enum SignerError {
         classes: Vec<String>,
         /// Digest of the effect, as the signer sees it.
         effect: String,
+        /// What it says of an authority's effect.
+        authority: Option<Box<Told>>,
         /// Digest of the policies in force there, which is part of the effect; empty: there are none.
         policies: String,
         /// Its words.
@@ -56,6 +58,15 @@ pub enum SignerError {
     /// It refuses what was asked. Trying again helps only after a change.
     #[error("{0}")]
     Refused(String),
+}
+
+/// An authority's effect, in the signer's words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// The effect as canonical JSON.
+    pub effect: String,
+    /// The constraints in force as JSON, for a loosening.
+    pub constraints: String,
 }
 
 /// Asks the signer. The controllers' tests put a signer without a wire in its place.
@@ -111,6 +122,8 @@ fn read(status: &Status) -> SignerError {
         Reason::ApprovalRequired => SignerError::ApprovalRequired {
             classes: refusal.approval_classes,
             effect: refusal.effect_digest,
+            authority: (!refusal.effect.is_empty())
+                .then(|| Box::new(Told { effect: refusal.effect, constraints: refusal.constraints })),
             policies: refusal.policy_digest,
             words,
         },

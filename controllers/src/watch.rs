@@ -72,12 +72,12 @@ async fn follow_certificates(
         match &event {
             Event::Apply(cert) => {
                 queues.certificates.push(ObjectRef::from_obj(cert));
-                requests_about(cert, caches, queues);
+                requests_about(cert, asked(cert), caches, queues);
             }
             // Whoever stood behind it for the same Secret may go on.
             Event::Delete(cert) => {
                 claimants_of(cert, caches, queues);
-                requests_about(cert, caches, queues);
+                requests_about(cert, asked(cert), caches, queues);
             }
             // Objects of a list are in the store only when it is complete.
             Event::InitDone => {
@@ -89,10 +89,15 @@ async fn follow_certificates(
     .await;
 }
 
-/// What it wants may be another effect, or be done.
-fn requests_about(cert: &Certificate, caches: &Caches, queues: &Queues) {
-    if cert.status.as_ref().is_some_and(|status| status.approval.is_some()) {
-        for (namespace, name) in caches.about(&cert.uid().unwrap_or_default()) {
+/// Whether people were asked about it.
+fn asked(cert: &Certificate) -> bool {
+    cert.status.as_ref().is_some_and(|status| status.approval.is_some())
+}
+
+/// What an object wants may be another effect, or be done.
+fn requests_about<K: Resource>(object: &K, asked: bool, caches: &Caches, queues: &Queues) {
+    if asked {
+        for (namespace, name) in caches.about(object.meta().uid.as_deref().unwrap_or_default()) {
             queues.requests.push(ObjectRef::new(&name).within(&namespace));
         }
     }
@@ -140,6 +145,8 @@ fn issuer_changed<I: AnyIssuer>(issuer: &I, caches: &Caches, queues: &Queues) {
         IssuerKind::Issuer => queues.issuers.push(ObjectRef::new(name).within(namespace.unwrap_or_default())),
         IssuerKind::ClusterIssuer => queues.cluster_issuers.push(ObjectRef::new(name)),
     }
+    let asked = issuer.issuer_status().is_some_and(|status| status.approval.is_some());
+    requests_about(issuer, asked, caches, queues);
     let names_it = |reference: &IssuerRef, within: Option<&str>| {
         reference.kind == I::KIND && reference.name == name && (namespace.is_none() || namespace == within)
     };

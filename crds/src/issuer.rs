@@ -1,8 +1,8 @@
 //! `Issuer` and `ClusterIssuer`: an authority whose key is in the signer; later also outside ones.
 //!
 //! Both kinds have the same spec and status, and [`AnyIssuer`] treats them alike. The constraints of an authority are
-//! fixed in the signer when its key is made; the rules here refuse every later edit that would loosen one, so that the
-//! object never claims more than the signer grants.
+//! fixed in the signer when its key is made; the rules here refuse every later edit that would loosen one, unless the
+//! authority names a class of people who may agree to that.
 
 #![expect(unreachable_pub, reason = "KubeSchema copies each public struct into a function body")]
 
@@ -136,7 +136,7 @@ impl AnyIssuer for ClusterIssuer {
     validation = rules::approval_stays("firstIssuanceOfName"),
     validation = rules::approval_stays("anyIssuance"),
     validation = rules::approval_stays("caCertificates"),
-    validation = rules::approval_stays("loosening")
+    validation = rules::loosening_is_not_added()
 )]
 #[serde(rename_all = "camelCase")]
 pub struct AuthoritySpec {
@@ -184,7 +184,7 @@ pub struct AuthoritySpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allowed: Option<AllowedLeaves>,
 
-    /// Who must agree before this authority signs. May only be added to.
+    /// Who must agree before this authority signs. May only be added to, but where loosening names a class.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approvals: Option<AuthorityApprovals>,
 
@@ -323,7 +323,8 @@ pub struct AuthorityApprovals {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_certificates: Option<String>,
 
-    /// For loosening what was fixed with the key.
+    /// For loosening what was fixed with the key. Only from the beginning: it cannot be added later. With it, edits that
+    /// loosen are accepted, and take effect when the class has agreed.
     #[schemars(schema_with = "shape::object_name")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loosening: Option<String>,

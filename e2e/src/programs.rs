@@ -161,7 +161,7 @@ fn kube_controller_manager(site: &Site, keys: &Keys) -> Vec<String> {
 }
 
 fn signer(site: &Site) -> Vec<String> {
-    vec![
+    let mut args = vec![
         "run".into(),
         format!("--state-dir={}", site.signer_state().display()),
         format!("--kek-file={}", site.kek().display()),
@@ -169,7 +169,11 @@ fn signer(site: &Site) -> Vec<String> {
         format!("--listen=127.0.0.1:{}", site.ports.signer),
         format!("--health-listen=127.0.0.1:{}", site.ports.signer_health),
         format!("--kubeconfig={}", site.kubeconfig_of(install::SIGNER).display()),
-    ]
+    ];
+    if site.approvers().exists() {
+        args.push(format!("--approvers={}", site.approvers().display()));
+    }
+    args
 }
 
 fn webhook(site: &Site) -> Vec<String> {

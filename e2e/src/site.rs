@@ -55,6 +55,10 @@ impl Site {
     pub fn kek(&self) -> PathBuf {
         self.mount("signer-kek").join("kek")
     }
+    /// Approvers whose keys the signer pins when it starts, where a test has written this file.
+    pub fn approvers(&self) -> PathBuf {
+        self.join("approvers.json")
+    }
     /// Standard output and error of each process.
     pub fn logs(&self) -> PathBuf {
         self.join("logs")

@@ -54,7 +54,7 @@ pub(crate) async fn run(options: Run) -> Result<(), Ended> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
 
-    let (caches, writers) = caches(options.scope());
+    let (caches, writers) = caches(options.scope(), &options.namespace);
     let (caches, queues) = (Arc::new(caches), Arc::new(Queues::default()));
     let watching =
         tokio::spawn(watch::follow(client.clone(), Arc::clone(&caches), Arc::clone(&queues), writers));
@@ -90,6 +90,7 @@ pub(crate) async fn run(options: Run) -> Result<(), Ended> {
                 clock: Arc::clone(&clock),
             }),
             clock,
+            namespace: options.namespace.clone(),
             identity: options.identity.clone(),
             fencing_token: held.token(),
             caches: Arc::clone(&caches),

@@ -17,11 +17,13 @@ use keywright_approvals::{EffectDigest, records, vote_name};
 use keywright_controllers_core::conditions::{find, is_ready};
 use keywright_crds::{
     ApprovalClass, ApprovalDecision, ApprovalDecisionSpec, ApprovalPhase, ApprovalProof, ApprovalRequest,
-    ApprovalVerdict, Certificate, RequestRef,
+    ApprovalVerdict, Certificate, ClusterIssuer, Issuer, RequestRef,
 };
 use kube::ResourceExt;
-use kube::api::{Api, PostParams};
+use kube::api::{Api, ObjectMeta, PostParams};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
+use std::fmt::Debug;
 use std::process::ExitCode;
 
 /// `kubectl keywright requests`: 0, or 1 when one that is named can no longer be granted.
@@ -227,14 +229,15 @@ fn unsigned(request: &ApprovalRequest) -> String {
 async fn statement(cluster: &Cluster, request: &ApprovalRequest) -> Result<Statement, Failure> {
     let unfit = |words: String| Failure::NotAsWanted(format!("request {:?}: {words}", request.name_any()));
     let target = &request.spec.target_ref;
-    let creator = if target.kind == "Certificate" {
-        let api = Api::<Certificate>::namespaced(cluster.client.clone(), &target.namespace);
-        let object = api.get_metadata_opt(&target.name).await;
-        let object = object.map_err(|error| Failure::of_api(&format!("read {:?}", target.name), &error))?;
-        object.and_then(|object| records::creator(&object.metadata)).map(|who| who.username)
-    } else {
-        None
+    let (client, name) = (cluster.client.clone(), target.name.as_str());
+    let found = match target.kind.as_str() {
+        "Certificate" => metadata(Api::<Certificate>::namespaced(client, &target.namespace), name).await,
+        "Issuer" => metadata(Api::<Issuer>::namespaced(client, &target.namespace), name).await,
+        "ClusterIssuer" => metadata(Api::<ClusterIssuer>::all(client), name).await,
+        _ => Ok(None),
     };
+    let found = found.map_err(|error| Failure::of_api(&format!("read {name:?}"), &error))?;
+    let creator = found.and_then(|meta| records::creator(&meta)).map(|who| who.username);
     let parsed = records::request(request, None).map_err(|error| unfit(error.to_string()))?;
     Statement::new(Facts {
         request_uid: parsed.uid,
@@ -246,6 +249,13 @@ async fn statement(cluster: &Cluster, request: &ApprovalRequest) -> Result<State
         target_creator: creator,
     })
     .map_err(|error| unfit(error.to_string()))
+}
+
+async fn metadata<K>(api: Api<K>, name: &str) -> Result<Option<ObjectMeta>, kube::Error>
+where
+    K: Clone + Debug + DeserializeOwned,
+{
+    Ok(api.get_metadata_opt(name).await?.map(|object| object.metadata))
 }
 
 /// `kubectl keywright why`: 0 when the certificate is Ready, 1 while something is missing.

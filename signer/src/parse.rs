@@ -75,6 +75,8 @@ pub struct ValidEnsure {
     pub parent: Option<Uid>,
     /// Constraints as asked for, without those inherited.
     pub constraints: wire::Constraints,
+    /// Those in force stay, whatever was asked for.
+    pub keeps: bool,
     /// The key identifier that the asker has seen; none: the authority may be made.
     pub expected_key_id: Option<Vec<u8>>,
     /// The object that it is for.
@@ -293,6 +295,7 @@ pub fn ensure(request: &wire::EnsureAuthorityRequest) -> Result<ValidEnsure, Ref
         approvals: Vec::new(),
         policy_digest: String::new(),
         policy_facts: None,
+        keep_constraints: false,
         ..request.clone()
     };
     Ok(ValidEnsure {
@@ -305,6 +308,7 @@ pub fn ensure(request: &wire::EnsureAuthorityRequest) -> Result<ValidEnsure, Ref
         duration: duration(request.duration_seconds)?,
         parent,
         constraints: request.constraints.clone().unwrap_or_default(),
+        keeps: request.keep_constraints,
         expected_key_id: (!request.expected_key_id.is_empty()).then(|| request.expected_key_id.clone()),
         object: request.object.clone().unwrap_or_default(),
         generation: request.generation,

@@ -3,6 +3,9 @@
 use keywright_signer_protocol::v1alpha1 as wire;
 pub use keywright_signer_protocol::v1alpha1::refusal::Reason;
 
+/// Bytes of an effect and of constraints that a refusal carries: it travels in a header.
+const LONGEST: usize = 48 << 10;
+
 /// A request that nothing was signed for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {rule}; {fix}")]
@@ -32,6 +35,10 @@ pub struct About {
     pub policies: String,
     /// Identifier of the policy decision; empty: no policy decided.
     pub decision: String,
+    /// The effect as canonical JSON, where the asker cannot know all of it.
+    pub canonical: String,
+    /// The constraints in force as JSON, where the effect would make them looser.
+    pub constraints: String,
 }
 
 impl Refusal {
@@ -60,6 +67,18 @@ impl Refusal {
         Self { about: Some(Box::new(about)), ..self }
     }
 
+    /// The refusal with the effect that people have to agree to. `before`: the constraints that it would make looser.
+    /// More than a refusal can carry is left out, and nobody can be asked.
+    #[must_use]
+    pub fn of_effect(mut self, canonical: String, before: Option<String>) -> Self {
+        let before = before.unwrap_or_default();
+        if let Some(about) = self.about.as_mut().filter(|_| canonical.len() + before.len() <= LONGEST) {
+            about.canonical = canonical;
+            about.constraints = before;
+        }
+        self
+    }
+
     /// The log or the disk failed; nothing was signed.
     pub fn unavailable(why: &str) -> Self {
         Self::new(
@@ -77,13 +96,15 @@ impl Refusal {
 
     /// As a message of the protocol.
     pub fn to_wire(&self) -> wire::Refusal {
-        let About { classes, effect, policies, decision } =
+        let About { classes, effect, policies, decision, canonical, constraints } =
             self.about.as_deref().cloned().unwrap_or_default();
         wire::Refusal {
             approval_classes: classes,
             effect_digest: effect,
             policy_digest: policies,
             decision_id: decision,
+            effect: canonical,
+            constraints,
             reason: self.reason.into(),
             field: self.field.clone(),
             rule: self.rule.clone(),

@@ -22,7 +22,8 @@ pub struct Facts {
     pub message: String,
 }
 
-/// The three states kstatus tells apart once the present generation was seen.
+/// The states kstatus tells apart once the present generation was seen; the last two read as in progress and failed, and
+/// whoever only asks whether an object can be relied on still finds it Ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
     /// As wanted: `Ready=True`.
@@ -31,6 +32,10 @@ pub enum State {
     InProgress,
     /// Only a change by a person resolves it: `Ready=False` and `Stalled=True`.
     Failed,
+    /// It works as it was; what is wanted beyond waits for another object: `Ready=True` and `Reconciling=True`.
+    Changing,
+    /// It works as it was; what is wanted beyond was refused: `Ready=True` and `Stalled=True`.
+    Kept,
 }
 
 /// The conditions that say `facts`, keeping `lastTransitionTime` of each whose status did not change.
@@ -38,15 +43,15 @@ pub enum State {
 /// `old`: the conditions now on the object; those of other types are left to their owners and not returned.
 pub fn settle(old: &[Condition], facts: &Facts, generation: i64, now: Timestamp) -> Vec<Condition> {
     let ready = match facts.state {
-        State::Current => "True",
+        State::Current | State::Changing | State::Kept => "True",
         State::InProgress => "Unknown",
         State::Failed => "False",
     };
     let mut wanted = vec![("Ready", ready)];
     match facts.state {
         State::Current => {}
-        State::InProgress => wanted.push(("Reconciling", "True")),
-        State::Failed => wanted.push(("Stalled", "True")),
+        State::InProgress | State::Changing => wanted.push(("Reconciling", "True")),
+        State::Failed | State::Kept => wanted.push(("Stalled", "True")),
     }
     let message = shortened(&facts.message);
     let condition = |(type_, status): (&str, &str)| Condition {
@@ -109,6 +114,8 @@ mod tests {
         assert_eq!(shown(State::Current), ["Ready=True"]);
         assert_eq!(shown(State::InProgress), ["Ready=Unknown", "Reconciling=True"]);
         assert_eq!(shown(State::Failed), ["Ready=False", "Stalled=True"]);
+        assert_eq!(shown(State::Changing), ["Ready=True", "Reconciling=True"]);
+        assert_eq!(shown(State::Kept), ["Ready=True", "Stalled=True"]);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! ```
 //! It only shows. The signer reads the same records itself before it signs, and decides.
 
+pub(crate) mod ask;
 mod observe;
 mod release;
 

@@ -6,7 +6,9 @@ use jiff::Timestamp;
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec};
 use keywright_approvals::{Identity, Vote, records};
 use keywright_controllers_core::approval::request::{Target, World};
-use keywright_crds::{ApprovalRequest, Certificate, ObjectApproval, TargetRef};
+use keywright_crds::{
+    AnyIssuer, ApprovalRequest, Certificate, ClusterIssuer, Issuer, ObjectApproval, TargetRef,
+};
 use kube::api::{Api, ObjectMeta, PostParams};
 use kube::runtime::reflector::ObjectRef;
 use kube::{Client, ResourceExt};
@@ -86,9 +88,22 @@ fn of_certificate(object: Option<&Certificate>, uid: &str) -> Known {
     })
 }
 
+fn of_issuer<I: AnyIssuer>(object: Option<&I>, uid: &str) -> Known {
+    object.map_or((None, Target::Gone), |issuer| {
+        known(issuer.meta(), uid, issuer.issuer_status().and_then(|status| status.approval.clone()))
+    })
+}
+
 fn cached(ctx: &Context, target: &TargetRef) -> Known {
     match ours(target) {
         None => (None, Target::Foreign),
+        Some(Ours::Issuer) => {
+            let place = ObjectRef::new(&target.name).within(&target.namespace);
+            of_issuer(ctx.caches.issuers.get(&place).as_deref(), &target.uid)
+        }
+        Some(Ours::ClusterIssuer) => {
+            of_issuer(ctx.caches.cluster_issuers.get(&ObjectRef::new(&target.name)).as_deref(), &target.uid)
+        }
         Some(Ours::Certificate) => {
             let place = ObjectRef::new(&target.name).within(&target.namespace);
             of_certificate(ctx.caches.certificates.get(&place).as_deref(), &target.uid)
@@ -101,6 +116,14 @@ pub(super) async fn target_now(ctx: &Context, request: &ApprovalRequest) -> Resu
     let target = &request.spec.target_ref;
     match ours(target) {
         None => Ok((None, Target::Foreign)),
+        Some(Ours::Issuer) => {
+            let api = Api::<Issuer>::namespaced(ctx.client.clone(), &target.namespace);
+            Ok(of_issuer(api.get_opt(&target.name).await?.as_ref(), &target.uid))
+        }
+        Some(Ours::ClusterIssuer) => {
+            let api = Api::<ClusterIssuer>::all(ctx.client.clone());
+            Ok(of_issuer(api.get_opt(&target.name).await?.as_ref(), &target.uid))
+        }
         Some(Ours::Certificate) => {
             let api = Api::<Certificate>::namespaced(ctx.client.clone(), &target.namespace);
             let object = api.get_opt(&target.name).await?;
@@ -112,11 +135,15 @@ pub(super) async fn target_now(ctx: &Context, request: &ApprovalRequest) -> Resu
 /// Kinds whose effects this operator asks approval for.
 enum Ours {
     Certificate,
+    Issuer,
+    ClusterIssuer,
 }
 
 fn ours(target: &TargetRef) -> Option<Ours> {
     match (target.group.as_str(), target.kind.as_str()) {
         (keywright_crds::GROUP, "Certificate") => Some(Ours::Certificate),
+        (keywright_crds::GROUP, "Issuer") => Some(Ours::Issuer),
+        (keywright_crds::GROUP, "ClusterIssuer") => Some(Ours::ClusterIssuer),
         _ => None,
     }
 }

@@ -1,7 +1,8 @@
 //! Carries out a plan that acts: asks the signer, writes the Secret. Chooses nothing.
 
-use super::people::{self, Filing};
+use super::people;
 use super::unpublished::Made;
+use crate::approval::ask::Filing;
 use crate::context::{Context, FIELD_MANAGER};
 use crate::error::Error;
 use crate::signer::SignerError;
@@ -196,15 +197,19 @@ async fn ask(
             log_index,
             asked: world.now,
         }),
-        Err(SignerError::ApprovalRequired { classes, effect, policies, words }) => {
+        Err(SignerError::ApprovalRequired { classes, effect, authority, policies, words }) => {
             ctx.unpublished.learn_policies(&policies);
             match people::ask(ctx, cert, order, &key, world, (&classes, &effect)).await? {
                 Some((outcome, filing)) => {
                     Err(Unmade::People(Box::new(Applied { outcome, secret: None, filing: Some(filing) })))
                 }
-                None => {
-                    Err(Unmade::Signer(SignerError::ApprovalRequired { classes, effect, policies, words }))
-                }
+                None => Err(Unmade::Signer(SignerError::ApprovalRequired {
+                    classes,
+                    effect,
+                    authority,
+                    policies,
+                    words,
+                })),
             }
         }
         Err(error) => {
@@ -289,7 +294,8 @@ fn unusable(made: &Made, cert: &ValidCertificate, order: &Order, world: &World) 
 
 /// What is asked of whom: a refusal holds as long as neither changes.
 fn ask_digest(order: &Order) -> String {
-    format!("{}/{}", order.effect, order.authority.own().serial())
+    let agreed = order.authority.agreed.as_deref().unwrap_or_default();
+    format!("{}/{}/{agreed}", order.effect, order.authority.own().serial())
 }
 
 /// Writes the Secret. The inner error is the API server's refusal, in its words.

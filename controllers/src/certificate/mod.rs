@@ -19,6 +19,7 @@ mod unpublished;
 pub use unpublished::Unpublished;
 
 use self::apply::Applied;
+use crate::approval::ask;
 use crate::context::Context;
 use crate::error::Error;
 use crate::events::{Tell, tell};
@@ -67,7 +68,7 @@ pub async fn reconcile(cert: Arc<Certificate>, ctx: Arc<Context>) -> Result<Acti
     }
     say(&ctx, &cert, &outcome, secret, now).await?;
     if let Some(filing) = filing {
-        people::file(&ctx, filing).await?;
+        ask::file(&ctx, filing).await?;
     }
     next_look(&ctx, &uid, &outcome, now)
 }

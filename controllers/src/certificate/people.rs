@@ -1,11 +1,12 @@
 //! What a Certificate does when people have to agree: keeps its key, asks them, brings their approval, wipes the key.
 
+use crate::approval::ask::{Filing, filed};
 use crate::context::{Context, FIELD_MANAGER};
 use crate::error::Error;
 use k8s_openapi::api::core::v1::Secret;
 use keywright_approvals::{EffectDigest, records};
 use keywright_controllers_core::approval::consent::{
-    Consent, Filed, Waiting, consent, request, request_name, with_creator,
+    Consent, Waiting, consent, request, request_name, with_creator,
 };
 use keywright_controllers_core::certificate::approval::{
     diff, effect, holds_key, is_waiting, kept_key as read_kept, pending_name, pending_secret, shown, target,
@@ -17,13 +18,9 @@ use keywright_controllers_core::certificate::valid::ValidCertificate;
 use keywright_crds::{ApprovalRequest, Certificate};
 use keywright_pki::key::PrivateKey;
 use keywright_signer_protocol::v1alpha1::ApprovalUse;
-use kube::api::{Api, Patch, PatchParams, PostParams};
+use kube::api::{Api, Patch, PatchParams};
 use kube::runtime::reflector::ObjectRef;
 use kube::{Client, ResourceExt};
-use std::sync::Arc;
-
-/// Requests to file.
-pub(super) struct Filing(Vec<ApprovalRequest>);
 
 fn waits(object: &Certificate) -> bool {
     object.status.as_ref().is_some_and(is_waiting)
@@ -63,7 +60,9 @@ pub(super) async fn approvals(
     else {
         return Ok(Ok(Vec::new()));
     };
-    match consent(&filed(ctx, object, cert, &digest).await?) {
+    let told = object.status.as_ref().and_then(|status| status.approval.as_ref());
+    let filed = filed(ctx, &target(cert), told, &digest, cert.renew_request.as_deref()).await?;
+    match consent(&filed) {
         Consent::Unasked => Ok(Ok(Vec::new())),
         Consent::Given(uses) => {
             let creator = records::creator(&object.metadata).map(|who| who.username);
@@ -75,25 +74,6 @@ pub(super) async fn approvals(
             Ok(Err(Outcome::Blocked { because, secret: cert.secret_name.clone() }))
         }
     }
-}
-
-/// What was filed. A request that the cache has not seen yet is read: asking the signer in vain would be one more refusal
-/// in its log.
-async fn filed(
-    ctx: &Context,
-    object: &Certificate,
-    cert: &ValidCertificate,
-    digest: &EffectDigest,
-) -> Result<Vec<Filed>, Error> {
-    let filed = ctx.caches.filed(&target(cert), digest, cert.renew_request.as_deref());
-    let told = object.status.as_ref().and_then(|status| status.approval.as_ref());
-    let Some(told) = told.filter(|told| filed.is_empty() && told.effect_digest == digest.to_string()) else {
-        return Ok(filed);
-    };
-    let requests = Api::<ApprovalRequest>::namespaced(ctx.client.clone(), &cert.namespace);
-    let found = requests.get_opt(&told.request).await?;
-    let found = found.filter(|request| request.spec.effect_digest == told.effect_digest);
-    Ok(found.into_iter().map(|request| Filed { request: Arc::new(request), votes: Vec::new() }).collect())
 }
 
 fn waiting(
@@ -137,7 +117,7 @@ pub(super) async fn ask(
     let diff = diff(cert, order, before);
     let form = |class: &String| {
         let name = request_name(&target(cert), &digest, class, again);
-        request(&cert.namespace, &name, target(cert), &effect, class, &diff).ok()
+        request(&cert.namespace, &name, target(cert), &effect.to_value(), class, &diff).ok()
     };
     let requests: Vec<ApprovalRequest> = classes.iter().filter_map(form).collect();
     let on = Waiting {
@@ -148,21 +128,6 @@ pub(super) async fn ask(
         expires: None,
     };
     Ok(Some((waiting(cert, order, world, on, &digest), Filing(requests))))
-}
-
-/// Files the requests; one that is there already is the same one.
-pub(super) async fn file(ctx: &Context, Filing(requests): Filing) -> Result<(), Error> {
-    for request in requests {
-        let namespace = request.namespace().unwrap_or_default();
-        let api = Api::<ApprovalRequest>::namespaced(ctx.client.clone(), &namespace);
-        let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
-        match api.create(&params, &request).await {
-            Ok(_) => {}
-            Err(kube::Error::Api(status)) if status.is_already_exists() => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(())
 }
 
 /// The signer did not take an approval: the requests show why only when they are looked at anew.

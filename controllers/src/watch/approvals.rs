@@ -73,8 +73,12 @@ async fn follow_requests(
 /// The object that a request is about may go on, or has to say what it waits for.
 fn target_waits(request: &ApprovalRequest, queues: &Queues) {
     let target = &request.spec.target_ref;
-    if target.kind == "Certificate" {
-        queues.certificates.push(ObjectRef::new(&target.name).within(&target.namespace));
+    match target.kind.as_str() {
+        "Certificate" => queues.certificates.push(ObjectRef::new(&target.name).within(&target.namespace)),
+        "Issuer" => queues.issuers.push(ObjectRef::new(&target.name).within(&target.namespace)),
+        "ClusterIssuer" => queues.cluster_issuers.push(ObjectRef::new(&target.name)),
+        // Of a kind whose owner watches its requests itself.
+        _ => {}
     }
 }
 

@@ -16,26 +16,32 @@ use std::time::Duration;
 
 const OPERATOR: &str = "system:serviceaccount:keywright-system:keywright-operator";
 
-/// Two of three have to agree; Certificate `web` exists.
-async fn rig() -> Rig {
-    let rig = Rig::with_issuer().await;
+/// Class `production`: two of three have to agree.
+pub(crate) fn class(rig: &Rig) {
     let people = ["alice", "bob", "carol"].map(str::to_owned).to_vec();
     let group = ApprovalGroup { name: "security".into(), users: people, ..ApprovalGroup::default() };
     let spec = ApprovalClassSpec { groups: vec![group], ..ApprovalClassSpec::default() };
     rig.cluster.create(&ApprovalClass::new("production", spec));
+}
+
+/// Each certificate needs agreement; Certificate `web` exists.
+async fn rig() -> Rig {
+    let rig = Rig::with_issuer().await;
+    class(&rig);
     rig.signer.demand("production");
     rig.cluster.create(&certificate("web"));
     rig
 }
 
-fn requests(rig: &Rig) -> Vec<ApprovalRequest> {
+pub(crate) fn requests(rig: &Rig) -> Vec<ApprovalRequest> {
     rig.cluster.all::<ApprovalRequest>()
 }
 
 /// What admission does to requests that lack it.
-fn stamp(rig: &Rig) {
+pub(crate) fn stamp(rig: &Rig) {
     for request in requests(rig).iter().filter(|request| request.spec.requester.is_none()) {
-        rig.cluster.edit::<ApprovalRequest>(NAMESPACE, &request.name_any(), |request| {
+        let namespace = request.namespace().unwrap();
+        rig.cluster.edit::<ApprovalRequest>(&namespace, &request.name_any(), |request| {
             request.spec.requester = Some(user(OPERATOR));
         });
     }
@@ -45,7 +51,7 @@ fn user(name: &str) -> UserIdentity {
     UserIdentity { username: name.into(), ..UserIdentity::default() }
 }
 
-fn vote(rig: &Rig, request: &ApprovalRequest, who: &str, verdict: ApprovalVerdict) {
+pub(crate) fn vote(rig: &Rig, request: &ApprovalRequest, who: &str, verdict: ApprovalVerdict) {
     let uid = request.uid().unwrap();
     let mut decision = ApprovalDecision::new(
         &vote_name(&uid, who),
@@ -57,20 +63,41 @@ fn vote(rig: &Rig, request: &ApprovalRequest, who: &str, verdict: ApprovalVerdic
             ..ApprovalDecisionSpec::default()
         },
     );
-    decision.metadata.namespace = Some(NAMESPACE.into());
+    decision.metadata.namespace = request.namespace();
     decision.metadata.creation_timestamp = Some(Time(rig.now()));
     rig.cluster.create(&decision);
 }
 
-async fn asked(rig: &Rig) -> ApprovalRequest {
+/// The first request, once it was filed and looked at.
+pub(crate) async fn asked(rig: &Rig) -> ApprovalRequest {
     rig.until("a request is filed", |rig| !requests(rig).is_empty()).await;
     stamp(rig);
     rig.settle().await;
     requests(rig).pop().unwrap()
 }
 
+/// The request that came after `first`, once it was looked at.
+pub(crate) async fn asked_again(rig: &Rig, first: &ApprovalRequest) -> ApprovalRequest {
+    let other = |rig: &Rig| requests(rig).into_iter().find(|request| request.uid() != first.uid());
+    rig.until("another request", |rig| other(rig).is_some()).await;
+    stamp(rig);
+    rig.settle().await;
+    other(rig).unwrap()
+}
+
+/// Two of three agree.
+pub(crate) async fn agree(rig: &Rig, request: &ApprovalRequest) {
+    vote(rig, request, "alice", ApprovalVerdict::Approve);
+    vote(rig, request, "bob", ApprovalVerdict::Approve);
+    rig.settle().await;
+}
+
 fn phase(rig: &Rig, name: &str) -> Option<ApprovalPhase> {
-    rig.cluster.get::<ApprovalRequest>(NAMESPACE, name)?.status?.phase
+    phase_of(rig, NAMESPACE, name)
+}
+
+pub(crate) fn phase_of(rig: &Rig, namespace: &str, name: &str) -> Option<ApprovalPhase> {
+    rig.cluster.get::<ApprovalRequest>(namespace, name)?.status?.phase
 }
 
 fn kept(rig: &Rig) -> Option<Secret> {

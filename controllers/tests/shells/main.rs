@@ -5,15 +5,18 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "everything here is a test or serves one")]
 #![allow(clippy::type_complexity, reason = "tables of what happens and of what is to be seen")]
 
+mod agreement;
 mod answers;
 mod approvals;
 mod authorities;
 mod crashes;
 mod faults;
 mod issuance;
+mod loosening;
 mod rig;
 mod secrets;
 mod signer;
 mod specs;
 mod stale;
+mod subordinates;
 mod time;

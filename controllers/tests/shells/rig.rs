@@ -31,6 +31,9 @@ use tokio::task::JoinHandle;
 /// Longer than any backoff or look that is due by itself, but renewals.
 const STILL: Duration = Duration::from_mins(3);
 
+/// The operator's own namespace.
+pub(crate) const HOME: &str = "keywright-system";
+
 pub(crate) struct Rig {
     pub(crate) cluster: FakeCluster,
     pub(crate) signer: Arc<TestSigner>,
@@ -54,8 +57,9 @@ impl Rig {
     /// An empty cluster and no operator.
     pub(crate) fn empty() -> Self {
         let clock = Arc::new(TestClock::at("2030-01-01T01:00:00Z".parse().unwrap()));
-        let signer = Arc::new(TestSigner::new(Arc::clone(&clock)));
-        Self { cluster: FakeCluster::default(), signer, clock, running: None, starts: 0 }
+        let cluster = FakeCluster::default();
+        let signer = Arc::new(TestSigner::new(Arc::clone(&clock), cluster.clone()));
+        Self { cluster, signer, clock, running: None, starts: 0 }
     }
 
     /// Root and issuer `services` are ready, the operator runs.
@@ -84,7 +88,7 @@ impl Rig {
         self.starts += 1;
         let client = self.cluster.client();
         let cut = Arc::new(AtomicBool::new(false));
-        let (caches, writers) = caches(Scope::Everywhere);
+        let (caches, writers) = caches(Scope::Everywhere, HOME);
         let (caches, queues) = (Arc::new(caches), Arc::new(Queues::default()));
         let follow = watch::follow(client.clone(), Arc::clone(&caches), Arc::clone(&queues), writers);
         let watching = tokio::spawn(follow);
@@ -93,6 +97,7 @@ impl Rig {
             client,
             signer: Arc::new(Line { signer: Arc::clone(&self.signer), cut: Arc::clone(&cut) }),
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
+            namespace: HOME.into(),
             identity: "test".into(),
             fencing_token: self.starts,
             caches,

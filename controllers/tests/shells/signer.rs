@@ -1,5 +1,6 @@
 //! A signer without a wire: real keys, real signatures, a ledger, and moods.
 
+use crate::agreement::Agreement;
 use futures::future::BoxFuture;
 use jiff::SignedDuration;
 use keywright_ambient::Clock;
@@ -11,7 +12,7 @@ use keywright_pki::key::{PrivateKey, PublicKey};
 use keywright_pki::name::{DistinguishedName, SubjectAltNames};
 use keywright_pki::usage::Usages;
 use keywright_signer_protocol::v1alpha1 as wire;
-use keywright_testkit::TestClock;
+use keywright_testkit::{FakeCluster, TestClock};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -45,10 +46,12 @@ struct Authority {
     certificate: Certificate,
     parent: String,
     step: u64,
+    generation: u64,
+    held: wire::Constraints,
 }
 
-#[derive(Default)]
 struct State {
+    agreement: Agreement,
     authorities: BTreeMap<String, Authority>,
     ledger: Vec<Issued>,
     asked: Vec<wire::IssueRequest>,
@@ -66,8 +69,19 @@ pub(crate) struct TestSigner {
 }
 
 impl TestSigner {
-    pub(crate) fn new(clock: Arc<TestClock>) -> Self {
-        Self { clock, state: Mutex::default() }
+    pub(crate) fn new(clock: Arc<TestClock>, cluster: FakeCluster) -> Self {
+        let state = State {
+            agreement: Agreement::new(cluster),
+            authorities: BTreeMap::new(),
+            ledger: Vec::new(),
+            asked: Vec::new(),
+            moods: VecDeque::new(),
+            serials: 0,
+            down: false,
+            demands: None,
+            ahead: SignedDuration::ZERO,
+        };
+        Self { clock, state: Mutex::new(state) }
     }
 
     /// The next requests for certificates meet these moods, then it is fine again.
@@ -87,6 +101,21 @@ impl TestSigner {
     /// From now on a class has to agree to each certificate.
     pub(crate) fn demand(&self, class: &str) {
         self.lock().demands = Some(class.to_owned());
+    }
+
+    /// Longest life of a leaf that the key of this authority allows.
+    pub(crate) fn longest(&self, uid: &str) -> Option<u64> {
+        self.lock().authorities[uid].held.max_leaf_seconds
+    }
+
+    /// Whether it holds this authority.
+    pub(crate) fn holds(&self, uid: &str) -> bool {
+        self.lock().authorities.contains_key(uid)
+    }
+
+    /// Other policies are in force.
+    pub(crate) fn policies(&self, digest: &str) {
+        digest.clone_into(&mut self.lock().agreement.policies);
     }
 
     /// Its clock goes ahead.
@@ -119,20 +148,48 @@ impl TestSigner {
         if created && !request.expected_key_id.is_empty() {
             return Err(SignerError::KeyLost("it is not there.".into()));
         }
-        if created {
-            let pair = PrivateKey::generate(KeyAlgorithm::EcdsaP256).unwrap();
-            let subject = name(request.subject.as_ref());
+        let held = match state.authorities.get(&uid) {
+            Some(known) if request.keep_constraints => known.held.clone(),
+            Some(known) => {
+                let (held, class) = (known.held.clone(), demands(&known.held).loosening);
+                if is_looser(request, &held) {
+                    if class.is_empty() {
+                        return Err(SignerError::Loosening("maxLeafDuration: only tighter".into()));
+                    }
+                    state.agreement.use_for_loosening(&class, request, &held)?;
+                }
+                request.constraints.clone().unwrap_or_default()
+            }
+            None => request.constraints.clone().unwrap_or_default(),
+        };
+        if created || state.authorities[&uid].step < key.step {
+            let parent = state.authorities.get(&request.parent_uid);
+            let class = parent.map(|parent| demands(&parent.held).ca_certificates).unwrap_or_default();
+            let generation = parent.map(|parent| parent.generation);
+            if !class.is_empty() {
+                state.agreement.use_for_authority(&class, request, generation)?;
+            }
+            let (pair, subject, parent) = if let Some(known) = state.authorities.remove(&uid) {
+                (known.key, known.subject, known.parent)
+            } else {
+                let pair = PrivateKey::generate(KeyAlgorithm::EcdsaP256).unwrap();
+                (pair, name(request.subject.as_ref()), request.parent_uid.clone())
+            };
             let certificate = self.certify(&mut state, request, &subject, &pair, Some(&pair));
-            let parent = request.parent_uid.clone();
-            let made = Authority { key: pair, subject, certificate, parent, step: key.step };
+            let (step, generation) = (key.step, request.generation);
+            let made = Authority {
+                key: pair,
+                subject,
+                certificate,
+                parent,
+                step,
+                generation,
+                held: wire::Constraints::default(),
+            };
             state.authorities.insert(uid.clone(), made);
-        } else if state.authorities[&uid].step < key.step {
-            let mut known = state.authorities.remove(&uid).unwrap();
-            known.certificate =
-                self.certify(&mut state, request, &known.subject, &known.key, Some(&known.key));
-            known.step = key.step;
-            state.authorities.insert(uid.clone(), known);
         }
+        let known = state.authorities.get_mut(&uid).unwrap();
+        (known.held, known.generation) = (held, request.generation);
         let known = &state.authorities[&uid];
         let mut parents = Vec::new();
         let mut above = &known.parent;
@@ -204,13 +261,12 @@ impl TestSigner {
             }
             entry.superseded = true;
         }
-        if let Some(class) = state.demands.clone().filter(|_| request.approvals.is_empty()) {
-            return Err(SignerError::ApprovalRequired {
-                classes: vec![class],
-                effect: effect(request, csr.public_key()),
-                policies: String::new(),
-                words: "approvals: people have to agree".into(),
-            });
+        let authority = state.authorities.get(&request.authority_uid);
+        let generation = authority.map(|authority| authority.generation).unwrap_or_default();
+        let of_authorities = authority.map(|authority| demands(&authority.held).ca_certificates);
+        let of_authorities = of_authorities.filter(|class| request.is_ca && !class.is_empty());
+        if let Some(class) = state.demands.clone().or(of_authorities) {
+            state.agreement.use_for_leaf(&class, request, (csr.public_key(), generation))?;
         }
         state.serials += 1;
         let serial = state.serials;
@@ -310,27 +366,6 @@ fn answer(certificate: Vec<u8>, repeated_answer: bool) -> wire::Issued {
     wire::Issued { certificate, parents: Vec::new(), log_index: 7, repeated_answer }
 }
 
-/// The effect of a request under an issuer that was never edited, from what is on the wire alone.
-fn effect(request: &wire::IssueRequest, key: &PublicKey) -> String {
-    let (id, object) = (request.request_key.clone().unwrap(), request.object.clone().unwrap());
-    let mut sans = request.sans.clone().unwrap_or_default();
-    sans.dns_names.sort();
-    let mut names = serde_json::Map::new();
-    if !sans.dns_names.is_empty() {
-        names.insert("dnsNames".into(), serde_json::json!(sans.dns_names));
-    }
-    let mut usages = request.usages.clone();
-    usages.sort();
-    let effect = serde_json::json!({
-        "action": "IssueCertificate", "step": id.step, "subject": {}, "sans": names,
-        "certificate": {"uid": id.object_uid, "namespace": object.namespace, "name": object.name},
-        "publicKeySha256": hex::encode(key.spki_sha256()), "durationSeconds": request.duration_seconds,
-        "usages": usages, "isCA": request.is_ca, "policyDigest": "",
-        "issuer": {"uid": request.authority_uid, "generation": 1},
-    });
-    keywright_approvals::EffectDigest::of(&effect).unwrap().to_string()
-}
-
 fn name(subject: Option<&wire::DistinguishedName>) -> DistinguishedName {
     let s = subject.cloned().unwrap_or_default();
     let some = |text: String| Some(text).filter(|text| !text.is_empty());
@@ -345,4 +380,18 @@ fn name(subject: Option<&wire::DistinguishedName>) -> DistinguishedName {
         postal_codes: s.postal_codes,
         serial_number: some(s.serial_number),
     }
+}
+
+fn demands(held: &wire::Constraints) -> wire::ApprovalDemands {
+    held.approvals.clone().unwrap_or_default()
+}
+
+/// As far as these tests loosen: absent means any.
+fn is_looser(request: &wire::EnsureAuthorityRequest, held: &wire::Constraints) -> bool {
+    let asked = request.constraints.clone().unwrap_or_default();
+    let grows = |held: Option<u64>, asked: Option<u64>| {
+        held.is_some_and(|held| asked.is_none_or(|asked| asked > held))
+    };
+    grows(held.max_leaf_seconds, asked.max_leaf_seconds)
+        || grows(held.path_length.map(u64::from), asked.path_length.map(u64::from))
 }

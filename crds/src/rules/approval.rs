@@ -3,6 +3,7 @@
 use kube::core::Rule;
 
 use super::matches;
+use super::transition::unless_people_may_agree;
 
 /// Nothing of a spec ever changes.
 pub(crate) fn spec_is_immutable(kind: &str) -> Rule {
@@ -49,7 +50,7 @@ pub(crate) fn ssh_signature() -> Rule {
 pub(crate) fn approval_stays(field: &str) -> Rule {
     let path = format!("approvals.{field}");
     let present = |root: &str| format!("has({root}.approvals) && has({root}.{path})");
-    Rule::new(format!(
+    unless_people_may_agree(&format!(
         "!({}) || ({} && self.{path} == oldSelf.{path})",
         present("oldSelf"),
         present("self")

@@ -1,4 +1,5 @@
-//! What an update of an issuer may change: nothing that would loosen the authority.
+//! What an update of an issuer may change: nothing that would loosen the authority, but where it names a class of people
+//! who may agree to that. Then the edit is stored, and the signer loosens when they have.
 //!
 //! Absent, an empty list and an absent parent object all mean the same, on both sides of an update.
 
@@ -32,6 +33,22 @@ fn value(root: &str, path: &[&str], default: &str) -> String {
 /// That the value at a path is as before.
 fn same(path: &[&str], default: &str) -> String {
     format!("{} == {}", value("self", path, default), value("oldSelf", path, default))
+}
+
+/// Whether the authority names a class that may agree to a loosening. Of `oldSelf`: who edits cannot name one first.
+const LOOSENING: &str = "has(oldSelf.approvals) && has(oldSelf.approvals.loosening)";
+
+/// A rule on constraints, which holds where nobody may agree to break it.
+pub(super) fn unless_people_may_agree(rule: &str) -> Rule {
+    Rule::new(format!("({LOOSENING}) || ({rule})"))
+}
+
+/// A class for loosenings is there from the beginning, or never: else whoever may edit could name one of their own.
+pub(crate) fn loosening_is_not_added() -> Rule {
+    Rule::new(format!("!(has(self.approvals) && has(self.approvals.loosening)) || ({LOOSENING})")).message(
+        "authority.approvals.loosening cannot be added later, as the signer fixed with the key that it becomes no looser: \
+         remove it or make a new issuer with it",
+    )
 }
 
 /// The member of the union stays.
@@ -113,7 +130,10 @@ pub(crate) fn duration_shrinks() -> Rule {
 
 /// The path length is only set or lowered.
 pub(crate) fn path_length_shrinks() -> Rule {
-    Rule::new("!has(oldSelf.pathLength) || (has(self.pathLength) && self.pathLength <= oldSelf.pathLength)").message(
+    unless_people_may_agree(
+        "!has(oldSelf.pathLength) || (has(self.pathLength) && self.pathLength <= oldSelf.pathLength)",
+    )
+    .message(
         "authority.pathLength may only be set or lowered, never raised or removed: restore it or make a new issuer",
     )
 }
@@ -121,7 +141,7 @@ pub(crate) fn path_length_shrinks() -> Rule {
 /// The longest life of a leaf is only set or lowered.
 pub(crate) fn max_leaf_duration_shrinks() -> Rule {
     let pattern = super::duration_literal();
-    Rule::new(format!(
+    unless_people_may_agree(&format!(
         "!has(oldSelf.maxLeafDuration) || (has(self.maxLeafDuration) && (!self.maxLeafDuration.matches({pattern}) || \
          duration(self.maxLeafDuration) <= duration(oldSelf.maxLeafDuration)))"
     ))
@@ -133,7 +153,8 @@ pub(crate) fn max_leaf_duration_shrinks() -> Rule {
 /// `allowed.isCA` is never granted later.
 pub(crate) fn is_ca_is_not_granted() -> Rule {
     let path = ["allowed", "isCA"];
-    Rule::new(format!("!{} || {}", value("self", &path, "false"), value("oldSelf", &path, "false"))).message(
+    let rule = format!("!{} || {}", value("self", &path, "false"), value("oldSelf", &path, "false"));
+    unless_people_may_agree(&rule).message(
         "authority.allowed.isCA may be withdrawn but not granted later: set it to false or make a new issuer",
     )
 }
@@ -143,7 +164,8 @@ pub(crate) fn allowed_shrinks(field: &str) -> Rule {
     let path = ["allowed", field];
     let new = value("self", &path, "[]");
     let old = value("oldSelf", &path, "[]");
-    Rule::new(format!("size({old}) == 0 || (size({new}) > 0 && {new}.all(entry, entry in {old}))")).message(&*format!(
+    let rule = format!("size({old}) == 0 || (size({new}) > 0 && {new}.all(entry, entry in {old}))");
+    unless_people_may_agree(&rule).message(&*format!(
         "authority.allowed.{field} may only lose entries, and an empty list would allow all: restore it, remove further \
          entries or make a new issuer"
     ))
@@ -190,7 +212,7 @@ pub(crate) fn permitted_narrows(kind: Subtree) -> Rule {
     let new = value("self", &path, "[]");
     let old = value("oldSelf", &path, "[]");
     let within = kind.within("inner", "outer");
-    Rule::new(format!(
+    unless_people_may_agree(&format!(
         "size({old}) == 0 || (size({new}) > 0 && {new}.all(inner, {old}.exists(outer, {within})))"
     ))
     .message(&*format!(
@@ -206,7 +228,7 @@ pub(crate) fn excluded_grows(kind: Subtree) -> Rule {
     let new = value("self", &path, "[]");
     let old = value("oldSelf", &path, "[]");
     let within = kind.within("inner", "outer");
-    Rule::new(format!("{old}.all(inner, {new}.exists(outer, {within}))")).message(&*format!(
+    unless_people_may_agree(&format!("{old}.all(inner, {new}.exists(outer, {within}))")).message(&*format!(
         "authority.nameConstraints.excluded.{field} may only grow: restore what was excluded or make a new issuer"
     ))
 }

@@ -8,39 +8,52 @@ use kube::api::DynamicObject;
 use serde_json::{Value, json};
 use std::process::{Command, Output};
 
-/// Class `production`: two of group security; everybody in it may vote and make certificates.
-fn rules() -> Value {
-    let of_security = |role: &str, name: &str| {
+/// Class `production` with this spec; everybody in group security or dba may vote and make certificates.
+fn rules(class: &Value) -> Value {
+    let bound = |role: &str, name: &str| {
+        let group =
+            |name: &str| json!({ "apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": name });
         json!({ "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
             "metadata": { "name": name },
             "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role },
-            "subjects": [{ "apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "security" }] })
+            "subjects": [group("security"), group("dba")] })
     };
     json!({ "apiVersion": "v1", "kind": "List", "items": [
         { "apiVersion": "keywright.dev/v1alpha1", "kind": "ApprovalClass", "metadata": { "name": "production" },
-          "spec": { "groups": [{ "name": "security", "members": ["security"] }] } },
+          "spec": class },
         { "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": { "name": "votes" },
           "rules": [
             { "apiGroups": ["keywright.dev"], "resources": ["approvalclasses"], "resourceNames": ["production"],
               "verbs": ["approve"] },
             { "apiGroups": ["keywright.dev"], "resources": ["certificates"], "verbs": ["create", "get", "patch"] },
           ] },
-        of_security("votes", "votes"),
-        of_security("keywright-approver", "approvers"),
+        bound("votes", "votes"),
+        bound("keywright-approver", "approvers"),
     ] })
 }
 
-async fn guarded() -> Suite {
-    let suite = Suite::start().await.unwrap();
-    let plane = &suite.plane;
-    apply(plane, &rules(), &[]);
+/// Class `production`: two of group security.
+pub(crate) fn two_of_security() -> Value {
+    json!({ "groups": [{ "name": "security", "members": ["security"] }] })
+}
+
+/// Class `production` with this spec, and ClusterIssuer `guarded`, whose every certificate needs it.
+pub(crate) async fn guarded(class: &Value) -> Suite {
+    let suite = with_class(class).await;
     let authority = json!({ "approvals": { "anyIssuance": "production" } });
-    create(plane, &root("guarded", authority)).await.unwrap();
-    until_ready(plane, "ClusterIssuer", "guarded").await;
+    create(&suite.plane, &root("guarded", authority)).await.unwrap();
+    until_ready(&suite.plane, "ClusterIssuer", "guarded").await;
     suite
 }
 
-fn apply(plane: &ControlPlane, object: &Value, who: &[&str]) {
+/// Class `production` with this spec.
+pub(crate) async fn with_class(class: &Value) -> Suite {
+    let suite = Suite::start().await.unwrap();
+    apply(&suite.plane, &rules(class), &[]);
+    suite
+}
+
+pub(crate) fn apply(plane: &ControlPlane, object: &Value, who: &[&str]) {
     let file = plane.site().root.join("approvals.json");
     std::fs::write(&file, object.to_string()).unwrap();
     let file = file.display().to_string();
@@ -48,7 +61,7 @@ fn apply(plane: &ControlPlane, object: &Value, who: &[&str]) {
 }
 
 /// A Certificate that carol made.
-fn certificate(plane: &ControlPlane, name: &str) {
+pub(crate) fn certificate(plane: &ControlPlane, name: &str) {
     apply(
         plane,
         &crate::cluster::certificate(name, "guarded", json!({})),
@@ -56,20 +69,30 @@ fn certificate(plane: &ControlPlane, name: &str) {
     );
 }
 
+/// The plugin as somebody of a group, in namespace `default`.
+pub(crate) fn plugin_command(plane: &ControlPlane, (who, group): (&str, &str), words: &[&str]) -> Command {
+    let mut command = Command::new(plane.site().assets.product.join("kubectl-keywright"));
+    command.args(words).args(["--as", who, "--as-group", group]).env("KUBECONFIG", plane.site().kubeconfig());
+    if !words.contains(&"--namespace") {
+        command.arg("--namespace=default");
+    }
+    command
+}
+
 /// The plugin as one of group security; what it said, and whether it was content.
-fn plugin(plane: &ControlPlane, who: &str, words: &[&str]) -> (bool, String) {
-    let Output { status, stdout, stderr } =
-        Command::new(plane.site().assets.product.join("kubectl-keywright"))
-            .args(words)
-            .args(["--namespace=default", "--as-group=security", "--as", who])
-            .env("KUBECONFIG", plane.site().kubeconfig())
-            .output()
-            .unwrap();
+pub(crate) fn plugin(plane: &ControlPlane, who: &str, words: &[&str]) -> (bool, String) {
+    plugin_as(plane, (who, "security"), words)
+}
+
+/// The plugin as somebody of a group; what it said, and whether it was content.
+pub(crate) fn plugin_as(plane: &ControlPlane, who: (&str, &str), words: &[&str]) -> (bool, String) {
+    let Output { status, stdout, stderr } = plugin_command(plane, who, words).output().unwrap();
     let said = format!("{}{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
     (status.success(), said)
 }
 
-async fn waits(plane: &ControlPlane, name: &str) -> (DynamicObject, String) {
+/// The Certificate and the name of its request, once it waits for people.
+pub(crate) async fn waits(plane: &ControlPlane, name: &str) -> (DynamicObject, String) {
     let object = until(plane, "Certificate", name, "waits for people", |object| {
         condition(object, "Ready")
             .is_some_and(|(_, reason, words)| reason == "AwaitingApproval" && words.contains("of security"))
@@ -79,7 +102,7 @@ async fn waits(plane: &ControlPlane, name: &str) -> (DynamicObject, String) {
     (object, request)
 }
 
-async fn until_phase(plane: &ControlPlane, request: &str, wanted: &str) {
+pub(crate) async fn until_phase(plane: &ControlPlane, request: &str, wanted: &str) {
     let what = format!("ApprovalRequest {request} is {wanted}");
     let seen = wait_for(&what, PATIENCE, async || {
         let path = "jsonpath={.status.phase}";
@@ -91,7 +114,7 @@ async fn until_phase(plane: &ControlPlane, request: &str, wanted: &str) {
 
 #[tokio::test]
 async fn two_of_a_group_agree_and_nobody_to_their_own_and_no_machine_and_nobody_twice() {
-    let suite = guarded().await;
+    let suite = guarded(&two_of_security()).await;
     let plane = &suite.plane;
     certificate(plane, "web");
     let (object, request) = waits(plane, "web").await;
@@ -130,7 +153,7 @@ async fn two_of_a_group_agree_and_nobody_to_their_own_and_no_machine_and_nobody_
 
 #[tokio::test]
 async fn one_denial_stops_it_for_good() {
-    let suite = guarded().await;
+    let suite = guarded(&two_of_security()).await;
     let plane = &suite.plane;
     certificate(plane, "web");
     let (_, request) = waits(plane, "web").await;

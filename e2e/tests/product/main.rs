@@ -7,9 +7,12 @@
 
 mod algorithms;
 mod approvals;
+mod approvals_signed;
+mod approvals_worst;
 mod cluster;
 mod example;
 mod foreign;
 mod interruptions;
+mod loosening;
 mod refusals;
 mod writes;

@@ -15,6 +15,9 @@ use tonic::transport::{Channel, Endpoint};
 /// The generated client over a pinned connection. Cheap to clone; clones share the connection.
 pub type SignerClient = signer_client::SignerClient<Channel>;
 
+/// Bytes of all headers of an answer.
+const LONGEST_HEADERS: u32 = 128 << 10;
+
 /// How long to wait. Chosen by the caller, who knows what waits behind it.
 #[derive(Debug, Clone, Copy)]
 pub struct Timeouts {
@@ -63,6 +66,8 @@ pub fn connect(endpoint: &str, tls_dir: &Path, timeouts: Timeouts) -> Result<Sig
         .timeout(timeouts.request)
         .http2_keep_alive_interval(Duration::from_secs(10))
         .keep_alive_timeout(Duration::from_secs(5))
+        // A refusal travels in a header, and may show an effect.
+        .http2_max_header_list_size(LONGEST_HEADERS)
         .connect_with_connector_lazy(connector);
     Ok(SignerClient::new(channel))
 }

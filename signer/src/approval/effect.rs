@@ -5,7 +5,8 @@ use crate::authority::Authority;
 use crate::parse::{ValidEnsure, ValidIssue};
 use crate::refusal::{Reason, Refusal};
 use keywright_approvals::effect::{
-    Authority as Issuer, BadEffect, CertifyAuthority, IssueCertificate, LoosenAuthority, Target, usage_names,
+    Authority as Issuer, BadEffect, CertifyAuthority, IssueCertificate, LoosenAuthority, Target, canonical,
+    usage_names,
 };
 use keywright_approvals::{Effect, EffectDigest};
 use keywright_signer_protocol::{json, v1alpha1 as wire};
@@ -18,15 +19,34 @@ fn target(uid: String, object: &wire::ObjectRef) -> Target {
     Target { uid, namespace: object.namespace.clone(), name: object.name.clone() }
 }
 
-fn digest(effect: &Effect) -> Result<EffectDigest, Refusal> {
-    effect.digest().map_err(|error: BadEffect| {
-        Refusal::new(Reason::Malformed, "", error.to_string(), "ask for something that JSON can say exactly")
-    })
+/// An effect and its digest.
+#[derive(Debug)]
+pub struct Formed {
+    /// The digest.
+    pub digest: EffectDigest,
+    effect: Effect,
+}
+
+impl Formed {
+    fn new(effect: Effect) -> Result<Self, Refusal> {
+        let digest = effect.digest().map_err(|error: BadEffect| {
+            let fix = "ask for something that JSON can say exactly";
+            Refusal::new(Reason::Malformed, "", error.to_string(), fix)
+        })?;
+        Ok(Self { digest, effect })
+    }
+
+    /// The canonical form that the digest is of.
+    pub fn canonical(&self) -> String {
+        // It has one, or it would have no digest.
+        let bytes = canonical(&self.effect.to_value()).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
 }
 
 /// Of a leaf, or of a certificate for an authority whose key is elsewhere.
-pub fn of_leaf(ask: &ValidIssue, authority: &Authority, policies: &str) -> Result<EffectDigest, Refusal> {
-    digest(&Effect::IssueCertificate(Box::new(IssueCertificate {
+pub fn of_leaf(ask: &ValidIssue, authority: &Authority, policies: &str) -> Result<Formed, Refusal> {
+    Formed::new(Effect::IssueCertificate(Box::new(IssueCertificate {
         certificate: target(ask.id.uid.to_string(), &ask.object),
         step: ask.id.step,
         subject: (&ask.subject).into(),
@@ -45,8 +65,8 @@ pub fn of_authority(
     ask: &ValidEnsure,
     parent: Option<&Authority>,
     policies: &str,
-) -> Result<EffectDigest, Refusal> {
-    digest(&Effect::CertifyAuthority(Box::new(CertifyAuthority {
+) -> Result<Formed, Refusal> {
+    Formed::new(Effect::CertifyAuthority(Box::new(CertifyAuthority {
         authority: target(ask.id.uid.to_string(), &ask.object),
         step: ask.id.step,
         subject: (&ask.subject).into(),
@@ -63,8 +83,8 @@ pub fn of_loosening(
     ask: &ValidEnsure,
     authority: &Authority,
     to: &wire::Constraints,
-) -> Result<EffectDigest, Refusal> {
-    digest(&Effect::LoosenAuthority(Box::new(LoosenAuthority {
+) -> Result<Formed, Refusal> {
+    Formed::new(Effect::LoosenAuthority(Box::new(LoosenAuthority {
         issuer: Issuer { uid: ask.id.uid.to_string(), generation: ask.generation },
         authority_key_id: hex::encode(authority.key.public_key().key_identifier()),
         constraints: json::constraints(to),

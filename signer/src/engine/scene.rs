@@ -20,6 +20,7 @@ use crate::seal::Kek;
 use aws_lc_rs::digest::{SHA256, digest};
 use keywright_ambient::Entropy;
 use keywright_pki::certificate::Serial;
+use keywright_signer_protocol::json;
 use prost::Message as _;
 use std::sync::Arc;
 
@@ -90,7 +91,7 @@ impl Scene<'_> {
             entry = entry.with("count", count);
         }
         if let Some(about) = &refusal.about {
-            let About { classes, effect, policies, decision } = &**about;
+            let About { classes, effect, policies, decision, canonical: _, constraints: _ } = &**about;
             entry = entry
                 .with("classes", Value::List(classes.clone()))
                 .with("effect", effect.as_str())
@@ -217,12 +218,8 @@ impl Scene<'_> {
                 self.mark(name).map(|row| row.is_some())
             });
         let needed = needed.map_err(|error| Refusal::unavailable(&error.to_string()))?;
-        let approved = self.approved(
-            ask.id,
-            needed,
-            effect::of_leaf(&ask, authority, &cleared.verdict.digest)?,
-            cleared,
-        )?;
+        let formed = effect::of_leaf(&ask, authority, &cleared.verdict.digest)?;
+        let approved = self.approved(ask.id, needed, formed.digest, cleared)?;
         let purpose = Purpose {
             ticket,
             id: ask.id,
@@ -268,14 +265,18 @@ impl Scene<'_> {
             purpose::must_be("requestKey", known.purpose, LedgerPurpose::X509Authority)?;
         }
         self.fence(ask.fencing)?;
-        let has = known.as_ref().map(|known| &known.constraints.access);
-        let above = line.first().map(|parent| &parent.constraints.access);
-        ask.constraints = with_callers(ask.constraints, has, above, caller);
+        ask.constraints = if let Some(known) = known.as_ref().filter(|_| ask.keeps) {
+            known.constraints.wire().clone()
+        } else {
+            let has = known.as_ref().map(|known| &known.constraints.access);
+            let above = line.first().map(|parent| &parent.constraints.access);
+            with_callers(ask.constraints, has, above, caller)
+        };
         let mut loosening = None;
         let (authority, event) = match &known {
             Some(authority) => {
                 immutable(authority, &ask)?;
-                let asked = match line.first() {
+                let asked = match line.first().filter(|_| !ask.keeps) {
                     None => KeyConstraints::parse(ask.constraints.clone())?,
                     Some(parent) => KeyConstraints::inherit(ask.constraints.clone(), &parent.constraints)?,
                 };
@@ -294,7 +295,7 @@ impl Scene<'_> {
                     }
                 }
             }
-            None if ask.expected_key_id.is_some() => {
+            None if ask.expected_key_id.is_some() || ask.keeps => {
                 return Err(Refusal::new(
                     Reason::UnknownAuthority,
                     "expectedKeyId",
@@ -355,8 +356,10 @@ impl Scene<'_> {
             let needed =
                 Needed::for_authority(if line.is_empty() { &own } else { &line }, &cleared.verdict.classes);
             let parent = line.first().map(|parent| &**parent);
-            let digest = effect::of_authority(&ask, parent, &cleared.verdict.digest)?;
-            let approved = self.approved(ask.id, needed, digest, cleared)?;
+            let formed = effect::of_authority(&ask, parent, &cleared.verdict.digest)?;
+            let approved = self
+                .approved(ask.id, needed, formed.digest, cleared)
+                .map_err(|refusal| refusal.of_effect(formed.canonical(), None))?;
             let purpose = Purpose {
                 ticket,
                 id: ask.id,
@@ -400,8 +403,11 @@ impl Scene<'_> {
     ) -> Result<Approved, Refusal> {
         let Some(needed) = Needed::for_loosening(authority, line) else { return Err(refusal) };
         authority.constraints.same_urls(asked)?;
-        let digest = effect::of_loosening(ask, authority, asked.wire())?;
-        self.approved(ask.id, needed, digest, cleared)
+        let formed = effect::of_loosening(ask, authority, asked.wire())?;
+        self.approved(ask.id, needed, formed.digest, cleared).map_err(|refusal| {
+            let before = json::constraints(authority.constraints.wire()).to_string();
+            refusal.of_effect(formed.canonical(), Some(before))
+        })
     }
 
     pub(super) fn key_event(

@@ -5,14 +5,15 @@
 use super::ready::{how, shown, who};
 use aws_lc_rs::digest::{SHA256, digest};
 use jiff::Timestamp;
+use keywright_approvals::EffectDigest;
 use keywright_approvals::effect::{BadEffect, canonical};
-use keywright_approvals::{Effect, EffectDigest};
 use keywright_crds::{
     ApprovalDecision, ApprovalPhase, ApprovalRequest, ApprovalRequestSpec, ApprovalVerdict, MissingApproval,
     TargetRef,
 };
 use keywright_signer_protocol::v1alpha1::{ApprovalUse, SignedApproval};
 use kube::ResourceExt;
+use serde_json::Value;
 use std::sync::Arc;
 
 /// Longest readable part of a request's name.
@@ -183,19 +184,18 @@ pub fn request(
     namespace: &str,
     name: &str,
     target: TargetRef,
-    effect: &Effect,
+    effect: &Value,
     class: &str,
     diff: &str,
 ) -> Result<ApprovalRequest, BadEffect> {
-    let value = effect.to_value();
-    let canonical = canonical(&value)?;
-    let action = value["action"].as_str().unwrap_or_default().to_owned();
+    let canonical = canonical(effect)?;
+    let action = effect["action"].as_str().unwrap_or_default().to_owned();
     let mut request = ApprovalRequest::new(
         name,
         ApprovalRequestSpec {
             target_ref: target,
             action,
-            effect_digest: EffectDigest::of(&value)?.to_string(),
+            effect_digest: EffectDigest::of(effect)?.to_string(),
             effect: String::from_utf8_lossy(&canonical).into_owned(),
             diff: Some(bounded(diff)),
             approval_class: class.to_owned(),

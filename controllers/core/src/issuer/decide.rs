@@ -10,7 +10,10 @@ use crate::wire;
 use jiff::{SignedDuration, Timestamp};
 use keywright_crds::{AuthorityApprovals, AuthorityStatus};
 use keywright_pki::certificate::Certificate;
+use keywright_pki::constraints::Subtrees;
+use keywright_pki::pem;
 use keywright_signer_protocol::v1alpha1 as signer;
+use serde_json::Value;
 
 /// All that a decision may look at.
 pub struct World {
@@ -20,6 +23,10 @@ pub struct World {
     pub parent: Option<Standing>,
     /// The authority as the object's status shows it.
     pub published: Option<AuthorityStatus>,
+    /// Number of the certificate that people were asked about, until their approval is used.
+    pub asked: Option<u64>,
+    /// Constraints that people agreed to loosen since the certificate was made.
+    pub loosened: Option<Value>,
 }
 
 /// The next step.
@@ -43,9 +50,10 @@ pub fn decide(authority: &ValidAuthority, world: &World) -> Plan {
         }
     };
     let published = world.published.as_ref();
-    let revision = published.and_then(|a| a.revision).and_then(|r| u64::try_from(r).ok()).unwrap_or(0);
+    let revision = revision(world);
     let due = published.and_then(|a| a.renewal_time.as_ref()).is_some_and(|at| world.now >= at.0);
-    let step = if revision == 0 { 1 } else { revision + u64::from(due && can_extend(world)) };
+    let wanted = due && can_extend(world) || is_asked(world) || is_outgrown(world);
+    let step = if revision == 0 { 1 } else { revision + u64::from(wanted) };
     let expected = published.and_then(|a| a.subject_key_id.as_deref()).and_then(|id| hex::decode(id).ok());
     Plan::Ensure {
         request: Box::new(signer::EnsureAuthorityRequest {
@@ -62,6 +70,51 @@ pub fn decide(authority: &ValidAuthority, world: &World) -> Plan {
             ..Default::default()
         }),
     }
+}
+
+/// Number of the certificate that the status shows; 0: it shows none.
+fn revision(world: &World) -> u64 {
+    let shown = world.published.as_ref().and_then(|a| a.revision);
+    shown.and_then(|revision| u64::try_from(revision).ok()).unwrap_or(0)
+}
+
+/// People decide about the next certificate: it is what is wanted until they have, whatever the clock says.
+fn is_asked(world: &World) -> bool {
+    world.asked == Some(revision(world) + 1)
+}
+
+/// The certificate says less than people agreed to since it was made: relying parties would refuse what is signed by then.
+fn is_outgrown(world: &World) -> bool {
+    let Some(looser) = &world.loosened else { return false };
+    let shown = world.published.as_ref().and_then(|a| a.certificate.as_deref()).unwrap_or_default();
+    let own = pem::read_certificates(shown.as_bytes())
+        .ok()
+        .and_then(|chain| Certificate::from_der(chain.first()?).ok());
+    own.is_some_and(|own| {
+        let length = looser["pathLength"].as_u64();
+        let says = own.name_constraints().cloned().unwrap_or_default();
+        own.path_length().map(u64::from) != length
+            || says.permitted != subtrees(&looser["permitted"])
+            || says.excluded != subtrees(&looser["excluded"])
+    })
+}
+
+/// Subtrees of an effect; what does not read is none.
+fn subtrees(of: &Value) -> Subtrees {
+    let list = |name: &str| -> Vec<String> {
+        let items = of[name].as_array().into_iter().flatten();
+        items.filter_map(Value::as_str).map(str::to_owned).collect()
+    };
+    let (dns, ips) = (list("dnsDomains"), list("ipRanges"));
+    Subtrees::parse("", &dns, &ips, &list("emailAddresses"), &list("uriDomains")).unwrap_or_default()
+}
+
+/// The request without a renewal: for what holds of the key itself, whatever becomes of its next certificate.
+pub fn at_revision(request: signer::EnsureAuthorityRequest, world: &World) -> signer::EnsureAuthorityRequest {
+    let key = request.request_key.clone().unwrap_or_default();
+    let step = if revision(world) > 0 { revision(world) } else { key.step };
+    let request_key = Some(signer::RequestKey { step, ..key });
+    signer::EnsureAuthorityRequest { request_key, ..request }
 }
 
 /// The longest life of a leaf that this authority and those above it allow.

@@ -4,9 +4,11 @@
 //! valid      all that can be wrong with a spec
 //! decide     the next step
 //! ready      what the object says of itself, and its status
+//! approval   what people have to agree to
 //! standing   what a Certificate, or a child, may rely on
 //! ```
 
+pub mod approval;
 pub mod decide;
 pub mod ready;
 pub mod standing;

@@ -3,21 +3,28 @@
 #![allow(missing_docs, reason = "the fields of a variant are described by the variant")]
 
 use super::decide::renewal;
+use crate::approval::consent::{Refused as Unagreed, Waiting as Awaited};
 use crate::certificate::decide::Waiting;
 use crate::certificate::effect::hours;
 use crate::certificate::valid::SpecProblem;
-use crate::conditions::{Facts, State, settle};
+use crate::conditions::{Facts, State, settle, whole_seconds};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use keywright_crds::{AuthorityStatus, IssuerRef, IssuerStatus};
+use keywright_crds::{AuthorityStatus, IssuerRef, IssuerStatus, ObjectApproval};
 use keywright_pki::certificate::{Certificate, ParseError};
 use keywright_signer_protocol::v1alpha1 as signer;
 
 /// How a plan ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
-    /// The signer holds the authority.
-    Current { authority: Box<AuthorityStatus>, created: bool },
+    /// The signer holds the authority. `used`: the approval that made it so.
+    Current { authority: Box<AuthorityStatus>, created: bool, used: Option<ObjectApproval> },
+    /// People have to agree first. `authority`: as it is meanwhile, where the signer was asked.
+    AwaitingApproval { on: Awaited, approval: ObjectApproval, authority: Option<Box<AuthorityStatus>> },
+    /// People did not agree.
+    ApprovalRefused { because: Unagreed, authority: Option<Box<AuthorityStatus>> },
+    /// The signer does not take an approval that seemed to hold.
+    ApprovalNotTaken { words: String },
     /// The parent has to come first.
     Waiting { on: Waiting, parent: IssuerRef },
     /// The signer gave no answer, or could not sign just now.
@@ -33,9 +40,27 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// State, reason and words.
-    pub fn facts(&self) -> Facts {
+    /// State, reason and words. `signs`: whether the object shows an authority, which goes on as it was.
+    pub fn facts(&self, signs: bool) -> Facts {
+        let or = |so: State, without: State| if signs { so } else { without };
+        let meanwhile = if signs { " Meanwhile the authority signs as before." } else { "" };
         let (state, reason, message) = match self {
+            Self::AwaitingApproval { on, .. } => (
+                or(State::Changing, State::InProgress),
+                "AwaitingApproval",
+                // The command stays last, to be copied.
+                format!("{}{}", if signs { "The authority signs as before. " } else { "" }, on.words()),
+            ),
+            Self::ApprovalRefused { because, .. } => {
+                let (reason, words) = because.words();
+                let fix = "edit the spec, or delete that request to ask again.";
+                (or(State::Kept, State::Failed), reason, format!("{words}; {fix}{meanwhile}"))
+            }
+            Self::ApprovalNotTaken { words } => (
+                or(State::Changing, State::InProgress),
+                "ApprovalNotTaken",
+                format!("The signer does not take the approval: {words}. It is tried again.{meanwhile}"),
+            ),
             Self::Current { authority, .. } => (
                 State::Current,
                 "AuthorityReady",
@@ -95,8 +120,13 @@ fn shown(time: Option<&Time>) -> String {
 /// The status that says `outcome`; what was known of the authority stays where the outcome does not say otherwise.
 pub fn status(old: &IssuerStatus, outcome: &Outcome, generation: i64, now: Timestamp) -> IssuerStatus {
     let authority = match outcome {
-        Outcome::Current { authority, .. } => Some(authority.as_ref().clone()),
-        Outcome::Waiting { .. }
+        Outcome::Current { authority, .. }
+        | Outcome::AwaitingApproval { authority: Some(authority), .. }
+        | Outcome::ApprovalRefused { authority: Some(authority), .. } => Some(authority.as_ref().clone()),
+        Outcome::AwaitingApproval { authority: None, .. }
+        | Outcome::ApprovalRefused { authority: None, .. }
+        | Outcome::ApprovalNotTaken { .. }
+        | Outcome::Waiting { .. }
         | Outcome::SignerUnavailable { .. }
         | Outcome::KeyLost { .. }
         | Outcome::Invalid { .. }
@@ -105,9 +135,33 @@ pub fn status(old: &IssuerStatus, outcome: &Outcome, generation: i64, now: Times
     };
     IssuerStatus {
         observed_generation: Some(generation),
-        conditions: settle(&old.conditions, &outcome.facts(), generation, now),
+        conditions: settle(&old.conditions, &outcome.facts(authority.is_some()), generation, now),
+        approval: approval(old, outcome, now),
         authority,
-        approval: old.approval.clone(),
+    }
+}
+
+/// What is waited for, or was used last.
+fn approval(old: &IssuerStatus, outcome: &Outcome, now: Timestamp) -> Option<ObjectApproval> {
+    let used_before = || old.approval.clone().filter(|approval| approval.used_at.is_some());
+    match outcome {
+        Outcome::AwaitingApproval { approval, .. } => Some(approval.clone()),
+        Outcome::Current { used: Some(used), authority, .. } => Some(ObjectApproval {
+            used_at: Some(Time(whole_seconds(now))),
+            log_index: authority.log_index,
+            revision: authority.revision.unwrap_or(used.revision),
+            ..used.clone()
+        }),
+        // Nobody has to agree any more: what was asked for is given up.
+        Outcome::Current { used: None, .. } => used_before(),
+        Outcome::ApprovalRefused { .. }
+        | Outcome::ApprovalNotTaken { .. }
+        | Outcome::Waiting { .. }
+        | Outcome::SignerUnavailable { .. }
+        | Outcome::KeyLost { .. }
+        | Outcome::Invalid { .. }
+        | Outcome::Refused { .. }
+        | Outcome::LooseningRefused { .. } => old.approval.clone(),
     }
 }
 

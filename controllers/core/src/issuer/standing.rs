@@ -39,6 +39,8 @@ pub struct Authority {
     pub chain: Vec<Certificate>,
     /// What the object says that it signs.
     pub limits: Limits,
+    /// Effect of the last approval that was used for it: what was refused before may be allowed since.
+    pub agreed: Option<String>,
 }
 
 impl PartialEq for Authority {
@@ -122,7 +124,9 @@ pub fn read<I: AnyIssuer>(issuer: &I) -> Result<Authority, String> {
     let shown = status.authority.as_ref().and_then(|a| a.max_leaf_duration.as_deref());
     let inherited = shown.and_then(|text| SignedDuration::try_from(duration::parse(text).ok()?).ok());
     limits.max_leaf = limits.max_leaf.into_iter().chain(inherited).min();
+    let used = status.approval.as_ref().filter(|approval| approval.used_at.is_some());
     Ok(Authority {
+        agreed: used.map(|approval| approval.effect_digest.clone()),
         generation: status.observed_generation.and_then(|g| u64::try_from(g).ok()).unwrap_or_default(),
         uid: meta.uid.clone().unwrap_or_default(),
         shown: format!("{} {:?}", I::KIND.name(), meta.name.as_deref().unwrap_or_default()),

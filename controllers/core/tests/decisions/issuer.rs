@@ -2,14 +2,15 @@
 
 use crate::scene::{OTHER, SERVICES, authority, day, hours, until};
 use jiff::Timestamp;
+use keywright_controllers_core::approval::consent::{Refused as Unagreed, Waiting as Awaited};
 use keywright_controllers_core::certificate::decide::Waiting;
 use keywright_controllers_core::conditions::State;
-use keywright_controllers_core::issuer::decide::{Plan, World, decide, max_leaf};
+use keywright_controllers_core::issuer::decide::{Plan, World, at_revision, decide, max_leaf};
 use keywright_controllers_core::issuer::ready::{Outcome, published, status};
 use keywright_controllers_core::issuer::standing::{read, standing};
 use keywright_controllers_core::issuer::valid::ValidAuthority;
 use keywright_controllers_core::issuer::{Limits, Standing};
-use keywright_crds::{AuthorityStatus, Issuer, IssuerKind, IssuerStatus};
+use keywright_crds::{ApprovalPhase, AuthorityStatus, Issuer, IssuerKind, IssuerStatus, ObjectApproval};
 use keywright_pki::pem::{self, Label};
 use keywright_signer_protocol::v1alpha1 as wire;
 use keywright_testkit::objects::{issuer, reference};
@@ -31,9 +32,13 @@ fn shown() -> AuthorityStatus {
     published(&answer, UID, Some(hours(50))).unwrap()
 }
 
+fn world(now: Timestamp, parent: Option<Standing>, published: Option<AuthorityStatus>) -> World {
+    World { now, parent, published, asked: None, loosened: None }
+}
+
 fn ready(change: impl FnOnce(&mut Issuer)) -> Issuer {
     let mut services = issuer("services");
-    let outcome = Outcome::Current { authority: Box::new(shown()), created: true };
+    let outcome = Outcome::Current { authority: Box::new(shown()), created: true, used: None };
     services.status = Some(status(&IssuerStatus::default(), &outcome, 1, day("2030-01-01")));
     change(&mut services);
     services
@@ -72,7 +77,7 @@ fn the_shortest_of_the_longest_lives_from_here_to_the_root_is_shown_and_read_aga
             issuer.spec.authority.as_mut().unwrap().max_leaf_duration = own.map(str::to_owned);
         });
         let valid = ValidAuthority::parse(&services).unwrap();
-        let world = World { now: day("2030-01-01"), parent, published: None };
+        let world = world(day("2030-01-01"), parent, None);
         assert_eq!(max_leaf(&valid, &world), expected);
     }
     let read_back = |own: Option<&str>| {
@@ -104,7 +109,7 @@ fn the_step_goes_up_only_when_the_certificate_is_due_and_can_be_extended() {
     for (what, now, published, parent, step) in table {
         let expected = published.as_ref().map(|p| hex::decode(p.subject_key_id.clone().unwrap()).unwrap());
         let valid = ValidAuthority::parse(&issuer("services")).unwrap();
-        let plan = decide(&valid, &World { now, parent, published });
+        let plan = decide(&valid, &world(now, parent, published));
         let Plan::Ensure { request } = plan else { panic!("{what}: {plan:?}") };
         assert_eq!(request.request_key.unwrap().step, step, "{what}");
         assert_eq!(request.expected_key_id, expected.unwrap_or_default(), "{what}: the key that was seen");
@@ -112,12 +117,74 @@ fn the_step_goes_up_only_when_the_certificate_is_due_and_can_be_extended() {
 }
 
 #[test]
+fn what_people_were_asked_about_is_wanted_until_they_decided_and_what_they_loosened_is_certified_once() {
+    let (now, say) = (day("2030-01-01"), |text: &str| serde_json::from_str(text).ok());
+    let table = [
+        ("nobody was asked", None, None, 1),
+        ("about the next one", Some(2), None, 2),
+        ("about the present one, as for a loosening", Some(1), None, 1),
+        ("about one that is long past", Some(7), None, 1),
+        ("loosened, and the certificate says so", None, say(r#"{"maxLeafSeconds": 9}"#), 1),
+        ("a path that it does not say", None, say(r#"{"pathLength": 3}"#), 2),
+        ("names that it does not say", None, say(r#"{"permitted": {"dnsDomains": ["example.com"]}}"#), 2),
+        ("names that it does not exclude", None, say(r#"{"excluded": {"uriDomains": ["example.com"]}}"#), 2),
+    ];
+    for (what, asked, loosened, step) in table {
+        let valid = ValidAuthority::parse(&issuer("services")).unwrap();
+        let world = World { asked, loosened, ..world(now, None, Some(shown())) };
+        let Plan::Ensure { request } = decide(&valid, &world) else { panic!("{what}") };
+        assert_eq!(request.request_key.clone().unwrap().step, step, "{what}");
+        assert_eq!(at_revision(*request, &world).request_key.unwrap().step, 1, "{what}");
+    }
+}
+
+#[test]
+fn an_approval_that_was_used_is_shown_with_the_certificate_it_led_to() {
+    let waiting = Outcome::AwaitingApproval { on: on(), approval: approval(2), authority: None };
+    let asked = status(&IssuerStatus::default(), &waiting, 1, day("2030-01-01"));
+    assert_eq!(waiting.facts(false).state, State::InProgress, "without an authority nothing goes on");
+    assert_eq!(asked.approval, Some(approval(2)));
+    let used =
+        Outcome::Current { authority: Box::new(shown()), created: false, used: asked.approval.clone() };
+    let told = status(&asked, &used, 1, day("2030-01-02"));
+    let approval = told.approval.clone().unwrap();
+    assert_eq!((approval.revision, approval.log_index), (1, Some(3)));
+    assert_eq!(approval.used_at.unwrap().0, day("2030-01-02"));
+    // Later looks keep what was used, and drop what was only asked for and is not needed any more.
+    let quiet = Outcome::Current { authority: Box::new(shown()), created: false, used: None };
+    assert_eq!(status(&told, &quiet, 1, day("2030-01-03")), told);
+    assert_eq!(status(&asked, &quiet, 1, day("2030-01-03")).approval, None);
+}
+
+fn on() -> Awaited {
+    Awaited {
+        namespace: "keywright-system".into(),
+        request: "ca-1".into(),
+        class: "production".into(),
+        missing: Vec::new(),
+        expires: None,
+    }
+}
+
+fn refused() -> Unagreed {
+    Unagreed { namespace: "keywright-system".into(), request: "ca-1".into(), phase: ApprovalPhase::Denied }
+}
+
+fn approval(revision: i64) -> ObjectApproval {
+    ObjectApproval {
+        request: "ca-1".into(),
+        class: "production".into(),
+        effect_digest: format!("sha256:{}", "0".repeat(64)),
+        revision,
+        log_index: None,
+        used_at: None,
+    }
+}
+
+#[test]
 fn a_child_waits_for_its_parent() {
     let valid = ValidAuthority::parse(&issuer("services")).unwrap();
-    let on = |parent| match decide(
-        &valid,
-        &World { now: day("2030-01-01"), parent: Some(parent), published: None },
-    ) {
+    let on = |parent| match decide(&valid, &world(day("2030-01-01"), Some(parent), None)) {
         Plan::Wait { on } => on,
         Plan::Ensure { .. } => panic!("does not wait"),
     };
@@ -134,7 +201,7 @@ fn every_outcome_has_one_state_one_reason_and_helpful_words() {
     let not_ready = Waiting::IssuerNotReady { why: "no".into() };
     let table = [
         (
-            Outcome::Current { authority: Box::new(shown()), created: true },
+            Outcome::Current { authority: Box::new(shown()), created: true, used: None },
             State::Current,
             "AuthorityReady",
             "2035-01-01",
@@ -156,9 +223,22 @@ fn every_outcome_has_one_state_one_reason_and_helpful_words() {
             "LooseningRefused",
             "only become tighter",
         ),
+        (
+            Outcome::AwaitingApproval { on: on(), approval: approval(2), authority: None },
+            State::Changing,
+            "AwaitingApproval",
+            "The authority signs as before. Class \"production\" has to agree",
+        ),
+        (
+            Outcome::ApprovalRefused { because: refused(), authority: None },
+            State::Kept,
+            "ApprovalDenied",
+            "delete that request to ask again. Meanwhile",
+        ),
+        (Outcome::ApprovalNotTaken { words: words() }, State::Changing, "ApprovalNotTaken", "so it is."),
     ];
     for (outcome, state, reason, words) in table {
-        let facts = outcome.facts();
+        let facts = outcome.facts(true);
         assert_eq!((facts.state, facts.reason), (state, reason));
         assert!(facts.message.contains(words), "{}", facts.message);
         // Only a present answer replaces what is known; the same outcome says the same again.

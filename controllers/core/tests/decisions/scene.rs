@@ -98,6 +98,7 @@ pub(crate) fn authority(ca: &Ca, name: &str, limits: Limits) -> Authority {
         key_id: ca.chain[0].subject_key_identifier().map(hex::encode).unwrap(),
         chain: ca.chain.clone(),
         limits,
+        agreed: None,
     }
 }
 
