@@ -4,6 +4,7 @@ use crate::backoff::Backoff;
 use crate::caches::Caches;
 use crate::certificate::Unpublished;
 use crate::metrics::Metrics;
+use crate::notice::Notices;
 use crate::own_writes::OwnWrites;
 use crate::queue::Queue;
 use crate::signer::Signer;
@@ -40,6 +41,8 @@ pub struct Context {
     pub metrics: Metrics,
     /// Certificates that are signed and not published yet, and requests that were refused.
     pub unpublished: Unpublished,
+    /// Notices of requests for approval: who posts them, and what is under way.
+    pub notices: Notices,
 }
 
 impl Context {
@@ -53,6 +56,7 @@ impl Context {
         self.writes.keep_only(&live);
         self.backoff.keep_only(&live);
         self.unpublished.keep_only(&live);
+        self.notices.keep_only(&live, self.clock.monotonic());
     }
 
     /// Drops what is remembered of an object that is gone.
@@ -74,4 +78,6 @@ pub struct Queues {
     pub cluster_issuers: Queue<ClusterIssuer>,
     /// Requests for approval.
     pub requests: Queue<ApprovalRequest>,
+    /// The same requests, for their notices.
+    pub notices: Queue<ApprovalRequest>,
 }

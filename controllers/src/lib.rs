@@ -18,6 +18,7 @@ pub mod error;
 pub mod events;
 pub mod issuer;
 pub mod metrics;
+pub mod notice;
 pub mod own_writes;
 pub mod publish;
 pub mod queue;

@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 use jiff::SignedDuration;
 use keywright_ambient::Clock;
 use keywright_controllers_core::conditions::find;
-use keywright_crds::{ApprovalPhase, ApprovalRequest, Certificate};
+use keywright_crds::{ApprovalPhase, ApprovalRequest, Certificate, NoticeForm};
 use keywright_signer_protocol::v1alpha1::{Authority, EnsureAuthorityRequest, IssueRequest, Issued};
 use kube::ResourceExt;
 use prometheus::{
@@ -36,6 +36,7 @@ pub struct Metrics {
     signer: HistogramVec,
     issued: HistogramVec,
     leads: IntGauge,
+    notices: IntCounterVec,
     /// Requests to the API server, by `code`, `method` and `host`.
     pub requests: IntCounterVec,
 }
@@ -80,19 +81,28 @@ impl Metrics {
                 Opts::new("leader_election_master_status", "1 while this process leads")
                     .const_label("name", "keywright-operator"),
             )?,
+            notices: IntCounterVec::new(
+                Opts::new(
+                    "keywright_notices_total",
+                    "Attempts to tell people of requests for approval, by what came of them",
+                ),
+                &["form", "result"],
+            )?,
             requests: IntCounterVec::new(
                 Opts::new("rest_client_requests_total", "Requests to the API server"),
                 &["code", "method", "host"],
             )?,
             registry,
         };
-        let Self { registry, looks, look_seconds, depth, queued, signer, issued, leads, requests } = &metrics;
+        let Self { registry, looks, look_seconds, depth, queued, signer, issued, leads, notices, requests } =
+            &metrics;
         registry.register(Box::new(looks.clone()))?;
         for histogram in [look_seconds, queued, signer, issued] {
             registry.register(Box::new(histogram.clone()))?;
         }
         registry.register(Box::new(depth.clone()))?;
         registry.register(Box::new(leads.clone()))?;
+        registry.register(Box::new(notices.clone()))?;
         registry.register(Box::new(requests.clone()))?;
         Ok(metrics)
     }
@@ -119,6 +129,11 @@ impl Metrics {
             let issuance = if first { "first" } else { "renewal" };
             self.issued.with_label_values(&[issuance]).observe(after.as_secs_f64());
         }
+    }
+
+    /// A notice was `delivered`, `failed` and is tried again, or was `refused` until its Secret changes.
+    pub(crate) fn notice(&self, form: NoticeForm, result: &str) {
+        self.notices.with_label_values(&[&format!("{form:?}"), result]).inc();
     }
 
     /// A look ended.

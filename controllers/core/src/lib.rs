@@ -14,5 +14,6 @@ pub mod certificate;
 pub mod conditions;
 pub mod issuer;
 pub mod lease;
+pub mod notice;
 pub mod renewal;
 pub mod wire;

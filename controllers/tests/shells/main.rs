@@ -11,6 +11,8 @@ mod authorities;
 mod crashes;
 mod faults;
 mod issuance;
+mod notices;
+mod receiver;
 mod rig;
 mod secrets;
 mod signer;

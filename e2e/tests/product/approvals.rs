@@ -30,7 +30,7 @@ fn rules() -> Value {
     ] })
 }
 
-async fn guarded() -> Suite {
+pub(crate) async fn guarded() -> Suite {
     let suite = Suite::start().await.unwrap();
     let plane = &suite.plane;
     apply(plane, &rules(), &[]);
@@ -40,7 +40,7 @@ async fn guarded() -> Suite {
     suite
 }
 
-fn apply(plane: &ControlPlane, object: &Value, who: &[&str]) {
+pub(crate) fn apply(plane: &ControlPlane, object: &Value, who: &[&str]) {
     let file = plane.site().root.join("approvals.json");
     std::fs::write(&file, object.to_string()).unwrap();
     let file = file.display().to_string();
@@ -48,7 +48,7 @@ fn apply(plane: &ControlPlane, object: &Value, who: &[&str]) {
 }
 
 /// A Certificate that carol made.
-fn certificate(plane: &ControlPlane, name: &str) {
+pub(crate) fn certificate(plane: &ControlPlane, name: &str) {
     apply(
         plane,
         &crate::cluster::certificate(name, "guarded", json!({})),
@@ -57,7 +57,7 @@ fn certificate(plane: &ControlPlane, name: &str) {
 }
 
 /// The plugin as one of group security; what it said, and whether it was content.
-fn plugin(plane: &ControlPlane, who: &str, words: &[&str]) -> (bool, String) {
+pub(crate) fn plugin(plane: &ControlPlane, who: &str, words: &[&str]) -> (bool, String) {
     let Output { status, stdout, stderr } =
         Command::new(plane.site().assets.product.join("kubectl-keywright"))
             .args(words)
@@ -69,7 +69,7 @@ fn plugin(plane: &ControlPlane, who: &str, words: &[&str]) -> (bool, String) {
     (status.success(), said)
 }
 
-async fn waits(plane: &ControlPlane, name: &str) -> (DynamicObject, String) {
+pub(crate) async fn waits(plane: &ControlPlane, name: &str) -> (DynamicObject, String) {
     let object = until(plane, "Certificate", name, "waits for people", |object| {
         condition(object, "Ready")
             .is_some_and(|(_, reason, words)| reason == "AwaitingApproval" && words.contains("of security"))
@@ -79,7 +79,7 @@ async fn waits(plane: &ControlPlane, name: &str) -> (DynamicObject, String) {
     (object, request)
 }
 
-async fn until_phase(plane: &ControlPlane, request: &str, wanted: &str) {
+pub(crate) async fn until_phase(plane: &ControlPlane, request: &str, wanted: &str) {
     let what = format!("ApprovalRequest {request} is {wanted}");
     let seen = wait_for(&what, PATIENCE, async || {
         let path = "jsonpath={.status.phase}";

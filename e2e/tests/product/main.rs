@@ -11,5 +11,6 @@ mod cluster;
 mod example;
 mod foreign;
 mod interruptions;
+mod notices;
 mod refusals;
 mod writes;
