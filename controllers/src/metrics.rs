@@ -103,6 +103,12 @@ impl Metrics {
         registry.register(Box::new(depth.clone()))?;
         registry.register(Box::new(leads.clone()))?;
         registry.register(Box::new(notices.clone()))?;
+        // From zero on, so that the first one is seen to be one more.
+        for form in [NoticeForm::Slack, NoticeForm::MicrosoftTeams, NoticeForm::Webhook] {
+            for result in ["delivered", "failed", "refused"] {
+                notices.with_label_values(&[format!("{form:?}").as_str(), result]);
+            }
+        }
         registry.register(Box::new(requests.clone()))?;
         Ok(metrics)
     }
@@ -300,6 +306,7 @@ mod tests {
         metrics.waiting("certificate", 3);
         metrics.waited("certificate", Duration::from_secs(1));
         metrics.lead(true);
+        metrics.notice(NoticeForm::Slack, "refused");
         metrics.issued(true, SignedDuration::from_secs(2));
         metrics.issued(false, SignedDuration::from_secs(-2));
         let caches = caches(Scope::Everywhere).0;
@@ -313,6 +320,8 @@ mod tests {
             "leader_election_master_status{name=\"keywright-operator\"} 1",
             "keywright_certificate_issuance_delay_seconds_bucket{issuance=\"first\",le=\"5\"} 1",
             "keywright_watch_breaks_total{kind=\"Certificate\"} 1",
+            "keywright_notices_total{form=\"Slack\",result=\"refused\"} 1",
+            "keywright_notices_total{form=\"Webhook\",result=\"refused\"} 0",
         ] {
             assert!(text.contains(line), "{line}\n{text}");
         }
