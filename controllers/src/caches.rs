@@ -11,7 +11,7 @@ use keywright_controllers_core::issuer::standing::{read, standing};
 use keywright_controllers_core::issuer::{Authority, Standing};
 use keywright_crds::{
     AnyIssuer, ApprovalClass, ApprovalDecision, ApprovalRequest, Certificate, ClusterIssuer, Issuer,
-    IssuerKind, IssuerRef, TargetRef,
+    IssuerKind, IssuerRef, Policy, TargetRef,
 };
 use kube::ResourceExt;
 use kube::api::PartialObjectMeta;
@@ -37,6 +37,8 @@ pub struct Caches {
     pub requests: Shelf<ApprovalRequest>,
     /// Votes.
     pub votes: Shelf<ApprovalDecision>,
+    /// Policies.
+    pub policies: Shelf<Policy>,
     /// Mostly one for each place, so a list is smallest.
     claims: Mutex<HashMap<Place, Vec<String>>>,
     glances: Mutex<HashMap<Place, Glance>>,
@@ -56,6 +58,7 @@ pub struct Writers {
     pub(crate) classes: Pens<ApprovalClass>,
     pub(crate) requests: Pens<ApprovalRequest>,
     pub(crate) votes: Pens<ApprovalDecision>,
+    pub(crate) policies: Pens<Policy>,
 }
 
 /// Empty caches and their writing ends. `home`: the operator's own namespace, where people are asked about cluster issuers.
@@ -66,6 +69,7 @@ pub fn caches(scope: Scope, home: &str) -> (Caches, Writers) {
     let (classes, class_pens) = shelf(vec![None]);
     let (requests, request_pens) = shelf(scope.parts_with(home));
     let (votes, vote_pens) = shelf(scope.parts_with(home));
+    let (policies, policy_pens) = shelf(vec![None]);
     let writers = Writers {
         scope,
         certificates: certificate_pens,
@@ -74,6 +78,7 @@ pub fn caches(scope: Scope, home: &str) -> (Caches, Writers) {
         classes: class_pens,
         requests: request_pens,
         votes: vote_pens,
+        policies: policy_pens,
     };
     let caches = Caches {
         certificates,
@@ -82,6 +87,7 @@ pub fn caches(scope: Scope, home: &str) -> (Caches, Writers) {
         classes,
         requests,
         votes,
+        policies,
         claims: Mutex::default(),
         glances: Mutex::default(),
         about: Mutex::default(),

@@ -4,11 +4,12 @@ use crate::backoff::Backoff;
 use crate::caches::Caches;
 use crate::certificate::Unpublished;
 use crate::metrics::Metrics;
+use crate::notice::Notices;
 use crate::own_writes::OwnWrites;
 use crate::queue::Queue;
 use crate::signer::Signer;
 use keywright_ambient::Clock;
-use keywright_crds::{ApprovalRequest, Certificate, ClusterIssuer, Issuer};
+use keywright_crds::{ApprovalRequest, Certificate, ClusterIssuer, Issuer, Policy};
 use kube::{Client, ResourceExt};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -42,6 +43,8 @@ pub struct Context {
     pub metrics: Metrics,
     /// Certificates that are signed and not published yet, and requests that were refused.
     pub unpublished: Unpublished,
+    /// Notices of requests for approval: who posts them, and what is under way.
+    pub notices: Notices,
 }
 
 impl Context {
@@ -52,9 +55,11 @@ impl Context {
         live.extend(self.caches.issuers.state().iter().filter_map(|o| o.uid()));
         live.extend(self.caches.cluster_issuers.state().iter().filter_map(|o| o.uid()));
         live.extend(self.caches.requests.state().iter().filter_map(|o| o.uid()));
+        live.extend(self.caches.policies.state().iter().filter_map(|o| o.uid()));
         self.writes.keep_only(&live);
         self.backoff.keep_only(&live);
         self.unpublished.keep_only(&live);
+        self.notices.keep_only(&live, self.clock.monotonic());
     }
 
     /// Drops what is remembered of an object that is gone.
@@ -76,4 +81,8 @@ pub struct Queues {
     pub cluster_issuers: Queue<ClusterIssuer>,
     /// Requests for approval.
     pub requests: Queue<ApprovalRequest>,
+    /// The same requests, for their notices.
+    pub notices: Queue<ApprovalRequest>,
+    /// Policies.
+    pub policies: Queue<Policy>,
 }

@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 use jiff::SignedDuration;
 use keywright_ambient::Clock;
 use keywright_controllers_core::conditions::find;
-use keywright_crds::{ApprovalPhase, ApprovalRequest, Certificate};
+use keywright_crds::{ApprovalPhase, ApprovalRequest, Certificate, NoticeForm};
 use keywright_signer_protocol::v1alpha1::{Authority, EnsureAuthorityRequest, IssueRequest, Issued};
 use kube::ResourceExt;
 use prometheus::{
@@ -36,6 +36,7 @@ pub struct Metrics {
     signer: HistogramVec,
     issued: HistogramVec,
     leads: IntGauge,
+    notices: IntCounterVec,
     /// Requests to the API server, by `code`, `method` and `host`.
     pub requests: IntCounterVec,
 }
@@ -80,19 +81,34 @@ impl Metrics {
                 Opts::new("leader_election_master_status", "1 while this process leads")
                     .const_label("name", "keywright-operator"),
             )?,
+            notices: IntCounterVec::new(
+                Opts::new(
+                    "keywright_notices_total",
+                    "Attempts to tell people of requests for approval, by what came of them",
+                ),
+                &["form", "result"],
+            )?,
             requests: IntCounterVec::new(
                 Opts::new("rest_client_requests_total", "Requests to the API server"),
                 &["code", "method", "host"],
             )?,
             registry,
         };
-        let Self { registry, looks, look_seconds, depth, queued, signer, issued, leads, requests } = &metrics;
+        let Self { registry, looks, look_seconds, depth, queued, signer, issued, leads, notices, requests } =
+            &metrics;
         registry.register(Box::new(looks.clone()))?;
         for histogram in [look_seconds, queued, signer, issued] {
             registry.register(Box::new(histogram.clone()))?;
         }
         registry.register(Box::new(depth.clone()))?;
         registry.register(Box::new(leads.clone()))?;
+        registry.register(Box::new(notices.clone()))?;
+        // From zero on, so that the first one is seen to be one more.
+        for form in [NoticeForm::Slack, NoticeForm::MicrosoftTeams, NoticeForm::Webhook] {
+            for result in ["delivered", "failed", "refused"] {
+                notices.with_label_values(&[format!("{form:?}").as_str(), result]);
+            }
+        }
         registry.register(Box::new(requests.clone()))?;
         Ok(metrics)
     }
@@ -119,6 +135,11 @@ impl Metrics {
             let issuance = if first { "first" } else { "renewal" };
             self.issued.with_label_values(&[issuance]).observe(after.as_secs_f64());
         }
+    }
+
+    /// A notice was `delivered`, `failed` and is tried again, or was `refused` until its Secret changes.
+    pub(crate) fn notice(&self, form: NoticeForm, result: &str) {
+        self.notices.with_label_values(&[&format!("{form:?}"), result]).inc();
     }
 
     /// A look ended.
@@ -285,6 +306,7 @@ mod tests {
         metrics.waiting("certificate", 3);
         metrics.waited("certificate", Duration::from_secs(1));
         metrics.lead(true);
+        metrics.notice(NoticeForm::Slack, "refused");
         metrics.issued(true, SignedDuration::from_secs(2));
         metrics.issued(false, SignedDuration::from_secs(-2));
         let caches = caches(Scope::Everywhere, "keywright-system").0;
@@ -298,6 +320,8 @@ mod tests {
             "leader_election_master_status{name=\"keywright-operator\"} 1",
             "keywright_certificate_issuance_delay_seconds_bucket{issuance=\"first\",le=\"5\"} 1",
             "keywright_watch_breaks_total{kind=\"Certificate\"} 1",
+            "keywright_notices_total{form=\"Slack\",result=\"refused\"} 1",
+            "keywright_notices_total{form=\"Webhook\",result=\"refused\"} 0",
         ] {
             assert!(text.contains(line), "{line}\n{text}");
         }

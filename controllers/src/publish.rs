@@ -35,6 +35,12 @@ impl Placed for keywright_crds::Issuer {
     }
 }
 
+impl Placed for keywright_crds::Policy {
+    fn api(&self, client: &Client) -> Api<Self> {
+        cluster(client)
+    }
+}
+
 impl Placed for keywright_crds::ClusterIssuer {
     fn api(&self, client: &Client) -> Api<Self> {
         cluster(client)

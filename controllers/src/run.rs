@@ -6,7 +6,7 @@ use crate::error::{Error, Retry};
 use crate::queue::Queue;
 use crate::scope::Shelf;
 use crate::timers::{Action, Timers};
-use crate::{approval, certificate, issuer};
+use crate::{approval, certificate, issuer, notice, policy};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use kube::api::ObjectMeta;
@@ -21,8 +21,14 @@ use std::time::Duration;
 /// Issuers are few, and each look asks the signer.
 const ISSUERS_AT_A_TIME: u16 = 8;
 
+/// Each is compiled at each look.
+const POLICIES_AT_A_TIME: u16 = 2;
+
 /// Requests for approval wait for people.
 const REQUESTS_AT_A_TIME: u16 = 8;
+
+/// Requests whose notices are sent: each look may wait for strangers.
+const NOTICES_AT_A_TIME: u16 = 8;
 
 /// How often memory is cleared of objects that are gone.
 const FORGETTING: Duration = Duration::from_mins(1);
@@ -43,6 +49,8 @@ pub async fn run(ctx: Arc<Context>, concurrency: u16) {
                 issuer::reconcile
             ),
             drive(&caches.requests, &queues.requests, REQUESTS_AT_A_TIME, &ctx, approval::reconcile),
+            drive(&caches.policies, &queues.policies, POLICIES_AT_A_TIME, &ctx, policy::reconcile),
+            drive_as("notice", &caches.requests, &queues.notices, NOTICES_AT_A_TIME, &ctx, notice::reconcile),
         )
     };
     tokio::select! {
@@ -59,11 +67,26 @@ async fn forget_the_gone(ctx: &Context) {
     }
 }
 
-/// Keeps as many looks under way as there are places, for as long as this process leads.
+/// Drives the controller that is called after its kind.
+async fn drive<K, F>(
+    store: &Shelf<K>,
+    queue: &Queue<K>,
+    concurrency: u16,
+    ctx: &Arc<Context>,
+    reconcile: impl Fn(Arc<K>, Arc<Context>) -> F + Copy + Send + 'static,
+) where
+    K: Resource<DynamicType = ()> + Clone + Debug + Send + Sync + 'static,
+    F: Future<Output = Result<Action, Error>> + Send + 'static,
+{
+    drive_as(&K::kind(&()).to_lowercase(), store, queue, concurrency, ctx, reconcile).await;
+}
+
+/// Keeps as many looks under way as there are places, for as long as this process leads. `controller`: its name in metrics.
 ///
 /// Not `kube::runtime::applier`: that one polls every look that is under way or waiting at every step, which with ten
 /// thousand of them waiting is most of the work there is.
-async fn drive<K, F>(
+async fn drive_as<K, F>(
+    controller: &str,
     store: &Shelf<K>,
     queue: &Queue<K>,
     concurrency: u16,
@@ -77,7 +100,7 @@ async fn drive<K, F>(
     let mut agenda = Agenda::default();
     let mut timers = Timers::default();
     let mut looks = FuturesUnordered::new();
-    let controller: Arc<str> = K::kind(&()).to_lowercase().into();
+    let controller: Arc<str> = controller.into();
     // Since when: those whose turn has not come.
     let mut waiting = HashMap::new();
     for object in store.state() {

@@ -1,6 +1,7 @@
 //! Follows the cluster: fills the caches and asks for looks. Reads only.
 
 mod approvals;
+mod policies;
 
 use crate::caches::{Caches, Writers};
 use crate::context::Queues;
@@ -25,7 +26,8 @@ const PAGE: u32 = 100;
 
 /// Follows all kinds until the process ends; resolves never.
 pub async fn follow(client: Client, caches: Arc<Caches>, queues: Arc<Queues>, writers: Writers) {
-    let Writers { scope, certificates, issuers, cluster_issuers, classes, requests, votes } = writers;
+    let Writers { scope, certificates, issuers, cluster_issuers, classes, requests, votes, policies } =
+        writers;
     let certificates = certificates
         .into_iter()
         .map(|(part, pen)| follow_certificates(within(&client, part), &caches, &queues, pen));
@@ -41,7 +43,15 @@ pub async fn follow(client: Client, caches: Arc<Caches>, queues: Arc<Queues>, wr
     });
     let secrets = scope.parts().into_iter().map(|part| follow_secrets(&client, part, &caches, &queues));
     let approvals = approvals::follow(&client, &caches, &queues, classes, requests, votes);
-    join!(join_all(certificates), join_all(issuers), join_all(cluster_issuers), join_all(secrets), approvals);
+    let policies = policies::follow(&client, &caches, &queues, policies);
+    join!(
+        join_all(certificates),
+        join_all(issuers),
+        join_all(cluster_issuers),
+        join_all(secrets),
+        approvals,
+        policies
+    );
 }
 
 /// What one watch of a kind sees.
@@ -258,13 +268,14 @@ fn keep_annotations(meta: &mut ObjectMeta, keep: impl Fn(&str) -> bool) {
 
 /// Resolves when the first full list of every kind has arrived.
 pub async fn filled(caches: &Caches) -> bool {
-    let all: [std::pin::Pin<Box<dyn Future<Output = bool> + Send + '_>>; 6] = [
+    let all: [std::pin::Pin<Box<dyn Future<Output = bool> + Send + '_>>; 7] = [
         Box::pin(async { caches.certificates.wait_until_ready().await.is_ok() }),
         Box::pin(async { caches.issuers.wait_until_ready().await.is_ok() }),
         Box::pin(async { caches.cluster_issuers.wait_until_ready().await.is_ok() }),
         Box::pin(async { caches.classes.wait_until_ready().await.is_ok() }),
         Box::pin(async { caches.requests.wait_until_ready().await.is_ok() }),
         Box::pin(async { caches.votes.wait_until_ready().await.is_ok() }),
+        Box::pin(async { caches.policies.wait_until_ready().await.is_ok() }),
     ];
     join_all(all).await.into_iter().all(|ready| ready)
 }

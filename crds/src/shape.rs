@@ -266,7 +266,7 @@ pub(crate) fn missing_approvals(generator: &mut SchemaGenerator) -> Schema {
 
 /// Delivered notices: target and event.
 pub(crate) fn notices_sent(_: &mut SchemaGenerator) -> Schema {
-    list(32, &text(1, 80, []))
+    list(64, &text(1, 80, []))
 }
 
 /// `requestTTL` of a class.

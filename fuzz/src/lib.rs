@@ -7,11 +7,15 @@
 
 mod log;
 mod names;
+mod policy;
+mod sshsig;
 mod wire;
 mod x509;
 
 pub use log::{log_entry, note, proof, tile, witness};
 pub use names::{constraints, names};
+pub use policy::{policy_functions, policy_input, rego};
+pub use sshsig::sshsig;
 pub use wire::{messages, peers};
 pub use x509::{certificate, csr, lint, pem, private_key, public_key};
 
@@ -19,7 +23,7 @@ pub use x509::{certificate, csr, lint, pem, private_key, public_key};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 15] = [
+pub const TARGETS: [Target; 19] = [
     ("certificate", certificate),
     ("constraints", constraints),
     ("csr", csr),
@@ -30,9 +34,13 @@ pub const TARGETS: [Target; 15] = [
     ("note", note),
     ("peers", peers),
     ("pem", pem),
+    ("policy-functions", policy_functions),
+    ("policy-input", policy_input),
     ("private-key", private_key),
     ("proof", proof),
     ("public-key", public_key),
+    ("rego", rego),
+    ("sshsig", sshsig),
     ("tile", tile),
     ("witness", witness),
 ];

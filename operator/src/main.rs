@@ -12,6 +12,7 @@ mod run;
 
 use arguments::{Arguments, Command};
 use clap::Parser;
+use keywright_secmem::Code;
 use std::os::unix::process::CommandExt;
 use std::process::ExitCode;
 
@@ -21,6 +22,9 @@ fn main() -> ExitCode {
     if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
         tracing::error!("a TLS provider was installed twice; this is a defect");
         return ExitCode::FAILURE;
+    }
+    if let Err(error) = Code::of_this_process().and_then(Code::give_back_at_rest) {
+        tracing::warn!(%error, "the program's code stays in memory at rest");
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

@@ -11,6 +11,7 @@ use keywright_controllers::caches::caches;
 use keywright_controllers::certificate::Unpublished;
 use keywright_controllers::context::{Context, Queues};
 use keywright_controllers::metrics::{Metrics, Timed};
+use keywright_controllers::notice::{Https, Notices};
 use keywright_controllers::own_writes::OwnWrites;
 use keywright_controllers::signer::RemoteSigner;
 use keywright_controllers::{run, watch};
@@ -99,6 +100,7 @@ pub(crate) async fn run(options: Run) -> Result<(), Ended> {
             backoff: Backoff::default(),
             metrics: metrics.clone(),
             unpublished: Unpublished::default(),
+            notices: Notices::new(Arc::new(Https), options.namespace.clone()),
         });
         let ended = tokio::select! {
             lost = held.keep() => return Ended::Lost(lost),

@@ -2,6 +2,7 @@
 
 use crate::builtins::{loose_format, metered};
 use crate::functions;
+use crate::nesting::{DEEPEST, too_deep};
 use crate::result::Rule;
 use crate::rewrite::rewrite;
 use crate::source::Source;
@@ -79,6 +80,12 @@ impl Policy {
             let message =
                 "the format of `sprintf` must be a literal, of `%s`, `%d`, `%v`, `%q` and `%%` alone";
             return Err(CompileError { line, column, message: message.to_owned() });
+        }
+        if let Some((line, column)) = too_deep(&source.rego) {
+            let message = format!(
+                "more than {DEEPEST} brackets `[` and `{{` in each other; name the inner ones by rules of their own, or put them into data"
+            );
+            return Err(CompileError { line, column, message });
         }
         // The compiler is not ours and reads what others write: should it panic, that is an error of the policy.
         catch_unwind(AssertUnwindSafe(|| Self::compiled(source))).unwrap_or_else(|_| {

@@ -33,6 +33,7 @@ mod functions;
 mod input;
 mod member;
 mod meter;
+mod nesting;
 mod operators;
 mod result;
 mod rewrite;

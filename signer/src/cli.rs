@@ -21,6 +21,7 @@ use clap::{Args, Parser, Subcommand};
 use keys::KeyCommand;
 use keywright_ambient::{Clock as _, SystemClock, SystemEntropy};
 use keywright_custody::{CustodyError, KekSpec, KeyStoreSpec};
+use keywright_secmem::Code;
 use keywright_signer_cluster::Access;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -289,7 +290,11 @@ pub fn main() -> Result<(), CliError> {
                     .collect(),
                 connect: key_store.ports().into_iter().chain(api_server.map(|at| at.port())).collect(),
             };
+            let code = Code::of_this_process();
             let landlock = files::confine(&reach)?.as_str();
+            if let Err(error) = code.and_then(Code::give_back_at_rest) {
+                tracing::warn!(%error, "the program's code stays in memory at rest");
+            }
             if let Some(memory) = keywright_secmem::usage() {
                 tracing::info!(protection = %memory.protection, bytes = memory.size, "keys live in guarded memory");
             }

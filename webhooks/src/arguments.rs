@@ -20,6 +20,9 @@ pub(crate) struct Arguments {
     /// Name of the operator's ServiceAccount, the only one that may write status.
     #[arg(long, default_value = "keywright-operator")]
     pub(crate) operator_service_account: String,
+    /// How many ApprovalRequests of one requester may wait for people in one namespace; those of the operator are not counted.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) requests_waiting: u16,
     /// DNS name or IP address under which API servers reach this webhook; may be given several times.
     ///
     /// Default: keywright-webhook.NAMESPACE.svc and keywright-webhook-probe.NAMESPACE.svc.

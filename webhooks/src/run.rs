@@ -15,6 +15,7 @@ use keywright_webhooks::serve::listen::Server;
 use keywright_webhooks::serve::observe::Sources;
 use keywright_webhooks::serve::policies::Policies;
 use keywright_webhooks::serve::readiness::{Readiness, Standing};
+use keywright_webhooks::serve::waiting::Waiting;
 use keywright_webhooks::trust::keeper::Keeper;
 use keywright_webhooks::trust::presented::Presented;
 use std::net::SocketAddr;
@@ -46,7 +47,7 @@ pub(crate) enum Ended {
 pub(crate) async fn run(options: Arguments) -> Result<(), Ended> {
     let client = connect().await?;
     let (presented, readiness) = (Arc::new(Presented::default()), Readiness::default());
-    let (claims, policies) = (Claims::default(), Policies::default());
+    let (claims, policies, waiting) = (Claims::default(), Policies::default(), Waiting::default());
     let own = |account: &str| account_name(&options.namespace, account);
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -57,7 +58,8 @@ pub(crate) async fn run(options: Arguments) -> Result<(), Ended> {
         operator: own(&options.operator_service_account),
         own: own(NAME),
         namespace: options.namespace.clone(),
-        sources: Sources { client: client.clone(), claims: claims.clone() },
+        most_waiting: options.requests_waiting.into(),
+        sources: Sources { client: client.clone(), claims: claims.clone(), waiting: waiting.clone() },
         policies: policies.clone(),
         clock: Arc::new(SystemClock),
         presented: Arc::clone(&presented),
@@ -76,8 +78,14 @@ pub(crate) async fn run(options: Arguments) -> Result<(), Ended> {
         presented,
         readiness: readiness.clone(),
     };
-    let watching =
-        async { tokio::join!(claims.follow(client.clone()), policies.follow(client), keeper.keep()) };
+    let watching = async {
+        tokio::join!(
+            claims.follow(client.clone()),
+            policies.follow(client.clone()),
+            waiting.follow(client),
+            keeper.keep()
+        )
+    };
     let health = health::serve(options.health_listen, readiness.clone());
     let ending = async {
         tokio::select! {

@@ -14,5 +14,7 @@ pub mod certificate;
 pub mod conditions;
 pub mod issuer;
 pub mod lease;
+pub mod notice;
+pub mod policy;
 pub mod renewal;
 pub mod wire;

@@ -49,7 +49,7 @@ pub async fn reconcile(request: Arc<ApprovalRequest>, ctx: Arc<Context>) -> Resu
         Ok(looked) => looked,
         Err(problem) => unreadable(&request, &problem, now),
     };
-    let old = request.status.clone().unwrap_or_default();
+    let old = own(&request);
     if publish::status(&ctx, request.as_ref(), &old, &looked.status).await? {
         announce(&ctx, &request, &old, &looked.status, now).await;
     }
@@ -58,6 +58,11 @@ pub async fn reconcile(request: Arc<ApprovalRequest>, ctx: Arc<Context>) -> Resu
         let left = Duration::try_from(due.duration_since(now)).unwrap_or(Duration::from_secs(1));
         Action::requeue(left.clamp(Duration::from_secs(1), LONGEST_REST))
     }))
+}
+
+/// The status without what others write.
+fn own(request: &ApprovalRequest) -> ApprovalRequestStatus {
+    ApprovalRequestStatus { notified: Vec::new(), ..request.status.clone().unwrap_or_default() }
 }
 
 async fn decide(
@@ -78,7 +83,7 @@ async fn decide(
 
 /// A request that lacks what admission stamps: it is pending for ever, and says why.
 fn unreadable(request: &ApprovalRequest, problem: &records::Malformed, now: Timestamp) -> Looked {
-    let old = request.status.clone().unwrap_or_default();
+    let old = own(request);
     let generation = request.metadata.generation.unwrap_or_default();
     let status = ApprovalRequestStatus {
         observed_generation: Some(generation),

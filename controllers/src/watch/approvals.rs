@@ -38,6 +38,7 @@ fn class_changed(class: &ApprovalClass, caches: &Caches, queues: &Queues) {
     let name = class.name_any();
     for request in caches.requests.state().iter().filter(|request| request.spec.approval_class == name) {
         queues.requests.push(ObjectRef::from_obj(request.as_ref()));
+        queues.notices.push(ObjectRef::from_obj(request.as_ref()));
     }
 }
 
@@ -59,6 +60,7 @@ async fn follow_requests(
         writer.apply_watcher_event(&event);
         let changed = |request: &ApprovalRequest| {
             queues.requests.push(ObjectRef::from_obj(request));
+            queues.notices.push(ObjectRef::from_obj(request));
             target_waits(request, queues);
         };
         match &event {

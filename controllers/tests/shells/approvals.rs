@@ -68,6 +68,14 @@ pub(crate) fn vote(rig: &Rig, request: &ApprovalRequest, who: &str, verdict: App
     rig.cluster.create(&decision);
 }
 
+/// Alice and bob agree, unless they did.
+pub(crate) fn approve(rig: &Rig, request: &ApprovalRequest) {
+    if rig.cluster.all::<ApprovalDecision>().is_empty() {
+        vote(rig, request, "alice", ApprovalVerdict::Approve);
+        vote(rig, request, "bob", ApprovalVerdict::Approve);
+    }
+}
+
 /// The first request, once it was filed and looked at.
 pub(crate) async fn asked(rig: &Rig) -> ApprovalRequest {
     rig.until("a request is filed", |rig| !requests(rig).is_empty()).await;

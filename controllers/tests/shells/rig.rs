@@ -1,5 +1,6 @@
 //! One cluster, one signer, and an operator that can be started, killed and started again.
 
+use crate::receiver::Receiver;
 use crate::signer::TestSigner;
 use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
@@ -10,6 +11,7 @@ use keywright_controllers::caches::caches;
 use keywright_controllers::certificate::Unpublished;
 use keywright_controllers::context::{Context, Queues};
 use keywright_controllers::metrics::Metrics;
+use keywright_controllers::notice::Notices;
 use keywright_controllers::own_writes::OwnWrites;
 use keywright_controllers::scope::Scope;
 use keywright_controllers::signer::{Signer, SignerError};
@@ -38,6 +40,8 @@ pub(crate) struct Rig {
     pub(crate) cluster: FakeCluster,
     pub(crate) signer: Arc<TestSigner>,
     pub(crate) clock: Arc<TestClock>,
+    /// Whoever is told of requests for approval.
+    pub(crate) receiver: Arc<Receiver>,
     running: Option<Running>,
     starts: u64,
 }
@@ -59,7 +63,8 @@ impl Rig {
         let clock = Arc::new(TestClock::at("2030-01-01T01:00:00Z".parse().unwrap()));
         let cluster = FakeCluster::default();
         let signer = Arc::new(TestSigner::new(Arc::clone(&clock), cluster.clone()));
-        Self { cluster, signer, clock, running: None, starts: 0 }
+        let receiver = Arc::new(Receiver::default());
+        Self { cluster, signer, clock, receiver, running: None, starts: 0 }
     }
 
     /// Root and issuer `services` are ready, the operator runs.
@@ -106,6 +111,7 @@ impl Rig {
             backoff: Backoff::default(),
             metrics: Metrics::new().unwrap(),
             unpublished: Unpublished::default(),
+            notices: Notices::new(Arc::clone(&self.receiver) as Arc<_>, "keywright-system".into()),
         });
         let leading = tokio::spawn(run::run(ctx, 4));
         self.running = Some(Running { tasks: vec![watching, leading], cut });

@@ -22,6 +22,7 @@ use std::time::Duration;
 pub(crate) enum Mood {
     Fine,
     Refuse,
+    PolicyDenied,
     Unavailable,
     WrongKey,
     Expired,
@@ -239,6 +240,9 @@ impl TestSigner {
         match mood {
             Mood::Refuse => {
                 return Err(SignerError::Refused("dnsNames: not this one; choose another".into()));
+            }
+            Mood::PolicyDenied => {
+                return Err(SignerError::PolicyDenied("policy names, rule deny: not ours".into()));
             }
             Mood::Unavailable => return Err(SignerError::Unavailable("connection refused".into())),
             Mood::Fine | Mood::WrongKey | Mood::Expired | Mood::OtherNames | Mood::Slow(_) => {}

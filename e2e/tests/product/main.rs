@@ -14,5 +14,7 @@ mod example;
 mod foreign;
 mod interruptions;
 mod loosening;
+mod notices;
+mod policies;
 mod refusals;
 mod writes;

@@ -5,7 +5,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a program for developers, that stops at the first surprise")]
 
+use aws_lc_rs::digest;
 use base64ct::{Base64, Encoding as _};
+use keywright_approvals::sshsig::armored;
 use keywright_pki::algorithm::KeyAlgorithm;
 use keywright_pki::certificate::{CaProfile, Serial, Template, Validity, assemble};
 use keywright_pki::constraints::{NameConstraints, Subtrees};
@@ -308,7 +310,91 @@ fn log() {
     put("proof", "signature", proof.write().unwrap().as_bytes());
 }
 
+fn policies() {
+    let rego = [
+        (
+            "deny",
+            "package keywright\n\ndeny contains msg if {\n\tsome name in input.object.spec.dnsNames\n\tnot endswith(name, \".example.com\")\n\tmsg := sprintf(\"%v\", [name])\n}\n",
+        ),
+        (
+            "allow",
+            "package keywright\n\nimport rego.v1\n\ndefault allow := false\n\nallow if input.request == \"CREATE\"\n",
+        ),
+        (
+            "require-approval",
+            "package keywright\n\nrequire_approval contains \"production\" if input.object.metadata.namespace == \"shop\"\n\nwarn contains {\"message\": \"x\"} if true\n",
+        ),
+        (
+            "comprehensions",
+            "package keywright\n\nnames := {lower(n) | some n in input.object.spec.dnsNames}\n\nallow if {\n\tcount(names) > 0\n\tevery n in names { regex.match(`^[a-z.]+$`, n) }\n\tnumbers.range(1, 3) == [1, 2, 3]\n}\n",
+        ),
+        ("faults", "package keywright\n\nallow if max([]) == 1 / 0\n\ndeny contains \"a\" + 1\n"),
+    ];
+    for (name, source) in rego {
+        put("rego", name, source.as_bytes());
+    }
+    let whole = br#"{"request":"CREATE","object":{"kind":"Certificate","metadata":{"name":"web","namespace":"shop"},"spec":{"dnsNames":["web.example.com","a.example.net"]}},"oldObject":{"kind":"Certificate"},"user":{"username":"ann","uid":"u","groups":["dev"],"extra":{"scopes":["a"]}},"csr":{"subject":"CN=web","dnsNames":["web.example.com"],"ipAddresses":["10.0.0.1"],"keyAlgorithm":"ECDSA-P256","publicKeySha256":"00"},"issuer":{"kind":"Issuer","name":"ca","namespace":"shop"},"profile":{},"approvals":[{"class":"production","approvers":["carol"]}],"time":"2030-01-01T00:00:00Z"}"#;
+    put("policy-input", "whole", whole);
+    put("policy-input", "least", br#"{"request":"","object":null,"user":{"username":""},"time":""}"#);
+    let leaf = certificate(&key(KeyAlgorithm::EcdsaP256), false);
+    let request = csr::build(&subject(), &sans(), &key(KeyAlgorithm::Ed25519)).unwrap();
+    for (which, name, given) in [
+        (0, "certificates-pem", pem::write(Label::Certificate, &leaf).as_bytes().to_vec()),
+        (0, "certificates-der", leaf),
+        (1, "request-pem", pem::write(Label::CertificateRequest, &request).as_bytes().to_vec()),
+        (1, "request-der", request),
+        (2, "token", b"eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJ3ZWIiLCJuIjo3fQ.AQID".to_vec()),
+        (3, "text", b"foo".to_vec()),
+        (4, "cidr", b"10.1.0.0/16".to_vec()),
+        (5, "cidrs", b"192.0.128.0/24\n192.0.129.0/24\n2001:db8::/32".to_vec()),
+        (6, "address", b"::ffff:10.0.0.1".to_vec()),
+        (7, "glob", b"{*,web}.[a-z]*.com".to_vec()),
+        (8, "regex", b"^(a|b)+[a-z0-9]{1,3}$".to_vec()),
+        (9, "semver", b"1.2.3-rc.1+b".to_vec()),
+        (10, "time", b"2030-01-01T00:00:00.5+01:00".to_vec()),
+        (11, "json", br#"{"a":[1,2.5e3,null,"\u00e9"]}"#.to_vec()),
+    ] {
+        put("policy-functions", name, &[&[which], given.as_slice()].concat());
+    }
+}
+
+/// A string of RFC 4251.
+fn string(octets: &[u8]) -> Vec<u8> {
+    [&u32::try_from(octets.len()).unwrap().to_be_bytes(), octets].concat()
+}
+
+/// A key and a signature as `ssh-keygen -Y sign` writes them (PROTOCOL.sshsig of OpenSSH).
+fn ssh() {
+    let key = key(KeyAlgorithm::Ed25519);
+    let spki = key.public_key().spki_der();
+    let name = string(b"ssh-ed25519");
+    let blob = [name.clone(), string(&spki[spki.len() - 32..])].concat();
+    let hash = digest::digest(&digest::SHA256, b"a message");
+    let under = [string(b"keywright.dev/approval"), string(b""), string(b"sha256")].concat();
+    let signed = [b"SSHSIG".to_vec(), under.clone(), string(hash.as_ref())].concat();
+    let signature = string(&[name, string(&key.sign(&signed).unwrap())].concat());
+    let whole = [b"SSHSIG\0\0\0\x01".to_vec(), string(&blob), under, signature].concat();
+    put("sshsig", "signature", &whole);
+    put("sshsig", "armour", armored(&whole).as_bytes());
+    put("sshsig", "key", &blob);
+    put("sshsig", "line", format!("ssh-ed25519 {} alice\n", Base64::encode_string(&blob)).as_bytes());
+    let p256 = [string(b"ecdsa-sha2-nistp256"), string(b"nistp256"), string(&point())].concat();
+    put("sshsig", "key-p256", &p256);
+    let sk =
+        [string(b"sk-ssh-ed25519@openssh.com"), string(&spki[spki.len() - 32..]), string(b"ssh:")].concat();
+    put("sshsig", "key-sk", &sk);
+}
+
+/// A point of P-256, uncompressed.
+fn point() -> Vec<u8> {
+    let key = key(KeyAlgorithm::EcdsaP256);
+    let spki = key.public_key().spki_der();
+    spki[spki.len() - 65..].to_vec()
+}
+
 fn main() {
+    policies();
+    ssh();
     x509();
     names();
     messages();

@@ -8,12 +8,15 @@
 //!     scope     all that Rust code allocates while it works on keys, and its stack
 //!     bytes     GuardedBytes: what we keep ourselves
 //!   heap      the system's allocator, for all that is no secret
+//!   code      the program's own pages, given back at rest
 //! ```
-//! The one crate of the workspace that contains unsafe code. Linked by the signer only. Never decides what a key is or
+//! The one crate of the workspace that contains unsafe code. The guarded memory is used by the signer only, `code` by
+//! the operator and the webhook too. Never decides what a key is or
 //! who may use it. What it protects against, and what not, is measured in `docs/signer-hardening.md`.
 
 mod arena;
 mod bytes;
+mod code;
 mod heap;
 mod library;
 mod mapping;
@@ -22,6 +25,7 @@ mod scope;
 
 pub use arena::Usage;
 pub use bytes::{Full, GuardedBytes};
+pub use code::Code;
 pub use heap::give_back_free_memory;
 pub use mapping::{NoGuardedMemory, Protection};
 pub use scope::{GuardedHeap, STACK, on_keys, wiping_stack};

@@ -29,7 +29,9 @@ pub(super) fn needs(attempt: &Attempt<'_>) -> Needs {
     let Action::Create { new } = attempt.action else { return Needs::Nothing };
     match attempt.kind {
         Kind::ApprovalRequest => match records::spec::<Request>("ApprovalRequest", new) {
-            Ok(request) => Needs::Class { name: request.approval_class },
+            Ok(request) => {
+                Needs::Class { name: request.approval_class, namespace: attempt.namespace.to_owned() }
+            }
             // The schema or the rule below says what is wrong.
             Err(_) => Needs::Nothing,
         },
@@ -78,8 +80,8 @@ pub(super) fn request(attempt: &Attempt<'_>, world: &World) -> Result<(), Denial
         ));
     }
     match &world.facts {
-        Facts::Class { exists: true } => Ok(()),
-        Facts::Class { exists: false }
+        Facts::Class { exists: true, waiting } => not_too_many(attempt, world, *waiting),
+        Facts::Class { exists: false, .. }
         | Facts::Nothing
         | Facts::Claimants(_)
         | Facts::Ballot(_)
@@ -89,6 +91,28 @@ pub(super) fn request(attempt: &Attempt<'_>, world: &World) -> Result<(), Denial
             "name one that is there: kubectl get approvalclasses",
         )),
     }
+}
+
+/// Approvers are not flooded by one requester. The operator's own requests are as many as there are Certificates that need
+/// one; who may make those, and how many, is a matter of RBAC and quota.
+fn not_too_many(attempt: &Attempt<'_>, world: &World, waiting: Option<usize>) -> Result<(), Denial> {
+    if attempt.who.username == world.operator {
+        return Ok(());
+    }
+    let waiting =
+        waiting.ok_or_else(|| Denial::unobserved("the list of ApprovalRequests has not been read yet"))?;
+    if waiting < world.most_waiting {
+        return Ok(());
+    }
+    let (who, namespace, most) = (&attempt.who.username, attempt.namespace, world.most_waiting);
+    Err(Denial::new(
+        Rule::RequestsWaiting,
+        format!(
+            "{waiting} requests of {who:?} wait for people in namespace {namespace:?} already; {most} may"
+        ),
+        "take back what is not needed by kubectl keywright deny NAME, or wait until some are decided; then the same request \
+         can be filed",
+    ))
 }
 
 fn bad_effect(problem: String, fix: &str) -> Denial {

@@ -26,6 +26,8 @@ pub enum Rule {
     RecordReads,
     /// A request names no class that is there.
     RequestClass,
+    /// A requester has too many requests that wait.
+    RequestsWaiting,
     /// A request's effect is not canonical, or not what its digest and action say.
     RequestEffect,
     /// A vote is not named after request and voter.
@@ -54,6 +56,7 @@ impl Rule {
             Self::RecordKept => "record-kept",
             Self::RecordReads => "record-reads",
             Self::RequestClass => "request-class",
+            Self::RequestsWaiting => "requests-waiting",
             Self::RequestEffect => "request-effect",
             Self::VoteName => "vote-name",
             Self::VoteRequest => "vote-request",

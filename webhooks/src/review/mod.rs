@@ -46,10 +46,12 @@ pub enum Needs {
         /// The Secret's name.
         secret: String,
     },
-    /// The `ApprovalClass` that a request names.
+    /// The `ApprovalClass` that a request names, and what else its requester has asked for.
     Class {
         /// Its name.
         name: String,
+        /// The request's namespace.
+        namespace: String,
     },
     /// What a vote is about.
     Ballot {
@@ -67,10 +69,12 @@ pub enum Facts {
     Nothing,
     /// Names of the Certificates that name the Secret, the reviewed one among them if it is stored already.
     Claimants(Vec<String>),
-    /// Whether the class is there.
+    /// Whether the class is there, and what else waits.
     Class {
         /// True when it is.
         exists: bool,
+        /// Requests of the same requester and namespace that wait for people; none while that is not known.
+        waiting: Option<usize>,
     },
     /// What the vote is about.
     Ballot(Box<Ballot>),
@@ -91,6 +95,8 @@ pub struct World {
     pub bundle: String,
     /// The time, RFC 3339 in UTC: what policies are told.
     pub now: String,
+    /// How many requests of one requester may wait in one namespace.
+    pub most_waiting: usize,
     /// The policies of the cluster; none while they have not been read.
     pub policies: Option<Arc<PolicySet>>,
     /// What [`needs`] asked for.

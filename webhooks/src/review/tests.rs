@@ -15,6 +15,7 @@ fn world(facts: Facts) -> World {
         namespace: "keywright-system".to_owned(),
         bundle: "f00d".to_owned(),
         now: "2030-01-01T00:00:00Z".to_owned(),
+        most_waiting: 2,
         policies: Some(Arc::default()),
         facts,
     }
@@ -198,9 +199,9 @@ fn ask(more: &Value) -> Value {
 fn a_request_is_for_the_effect_that_it_shows_under_a_class_that_is_there() {
     let file =
         |more: Value, facts| verdict("ApprovalRequest", "CREATE", &json!({ "object": ask(&more) }), facts);
-    let there = || Facts::Class { exists: true };
+    let there = || Facts::Class { exists: true, waiting: Some(1) };
     assert_eq!(file(json!({}), there()), "allowed");
-    assert_eq!(file(json!({}), Facts::Class { exists: false }), "request-class");
+    assert_eq!(file(json!({}), Facts::Class { exists: false, waiting: Some(0) }), "request-class");
     assert_eq!(
         file(json!({ "effect": "{\"subject\":\"web\",\"action\":\"IssueCertificate\"}" }), there()),
         "request-effect"
@@ -210,6 +211,21 @@ fn a_request_is_for_the_effect_that_it_shows_under_a_class_that_is_there() {
     assert_eq!(file(json!({ "action": "Loosen" }), there()), "request-effect");
     assert_eq!(file(json!({ "approvalClass": null }), there()), "record-reads");
     assert_eq!(file(json!({ "requester": { "username": "root" } }), there()), "identity-forged");
+}
+
+#[test]
+fn who_has_too_many_requests_that_wait_files_no_more_but_the_operator_does() {
+    let file = |who: Value, waiting| {
+        let more = json!({ "object": ask(&json!({ "requester": who })), "userInfo": who });
+        verdict("ApprovalRequest", "CREATE", &more, Facts::Class { exists: true, waiting })
+    };
+    let ann = || user("ann");
+    assert_eq!(file(ann(), Some(0)), "allowed");
+    assert_eq!(file(ann(), Some(1)), "allowed");
+    assert_eq!(file(ann(), Some(2)), "requests-waiting");
+    assert_eq!(file(ann(), None), "unobserved", "trying again may help");
+    assert_eq!(file(user(OPERATOR), Some(5000)), "allowed");
+    assert_eq!(file(user(OPERATOR), None), "allowed");
 }
 
 /// How a vote by `who` on ann's request is answered; `vote` is merged into its spec, `class` into the class.

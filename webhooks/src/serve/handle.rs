@@ -42,6 +42,8 @@ pub struct Reviewer {
     pub own: String,
     /// Its namespace.
     pub namespace: String,
+    /// How many requests of one requester may wait in one namespace.
+    pub most_waiting: usize,
     /// Where facts come from.
     pub sources: Sources,
     /// The policies of the cluster.
@@ -95,6 +97,7 @@ impl Reviewer {
             namespace: self.namespace.clone(),
             bundle: self.presented.bundle().unwrap_or_default(),
             now: self.clock.now().round(Unit::Second).unwrap_or_default().to_string(),
+            most_waiting: self.most_waiting,
             policies: self.policies.now(),
             facts: self.sources.observe(needs(&attempt), &attempt.who).await,
         };

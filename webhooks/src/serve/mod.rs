@@ -6,6 +6,7 @@
 //! observe    the facts that a review needs
 //! claims     which Certificates name which Secret, by a watch
 //! policies   the policies of the cluster, compiled, by a watch
+//! waiting    how many requests for approval of each requester wait, by a watch
 //! readiness  what /readyz says
 //! ```
 
@@ -15,3 +16,4 @@ pub mod listen;
 pub mod observe;
 pub mod policies;
 pub mod readiness;
+pub mod waiting;

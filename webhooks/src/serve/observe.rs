@@ -2,6 +2,7 @@
 //! about from the API server at that moment, for votes are few and what they say must be of now.
 
 use super::claims::Claims;
+use super::waiting::Waiting;
 use crate::kind::Kind;
 use crate::review::{Ballot, Facts, Needs};
 use crate::stamp;
@@ -20,6 +21,8 @@ pub struct Sources {
     pub client: Client,
     /// Which Certificates name which Secret.
     pub claims: Claims,
+    /// How many requests of each requester wait.
+    pub waiting: Waiting,
 }
 
 impl Sources {
@@ -31,8 +34,11 @@ impl Sources {
                 Some(names) => Facts::Claimants(names),
                 None => Facts::Unknown("the list of Certificates has not been read yet".to_owned()),
             },
-            Needs::Class { name } => match self.get(Kind::ApprovalClass, "", &name).await {
-                Ok(class) => Facts::Class { exists: class.is_some() },
+            Needs::Class { name, namespace } => match self.get(Kind::ApprovalClass, "", &name).await {
+                Ok(class) => Facts::Class {
+                    exists: class.is_some(),
+                    waiting: self.waiting.of(&namespace, &who.username),
+                },
                 Err(error) => unknown(&error),
             },
             Needs::Ballot { namespace, request } => match self.ballot(&namespace, &request, who).await {

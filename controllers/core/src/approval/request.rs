@@ -81,7 +81,8 @@ pub fn look(object: &ApprovalRequest, world: &World) -> Result<Looked, records::
         use_by: standing.use_by.map(time),
         used_at: used.map(|(at, _)| time(at)).or(old.used_at),
         log_index: used.and_then(|(_, index)| index).or(old.log_index),
-        notified: old.notified,
+        // Who sends notices owns that field, by a field manager of its own.
+        notified: Vec::new(),
     };
     Ok(Looked { due: due(&standing), status })
 }

@@ -17,7 +17,9 @@ pub use fault::Fault;
 
 use fault::Faults;
 use jiff::Timestamp;
-use keywright_crds::{ApprovalClass, ApprovalDecision, ApprovalRequest, Certificate, ClusterIssuer, Issuer};
+use keywright_crds::{
+    ApprovalClass, ApprovalDecision, ApprovalRequest, Certificate, ClusterIssuer, Issuer, Policy,
+};
 use kube::{Client, Resource};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -41,6 +43,8 @@ pub enum Kind {
     ApprovalRequest,
     /// `approvaldecisions.keywright.dev`.
     ApprovalDecision,
+    /// `policies.keywright.dev`.
+    Policy,
     /// `secrets`.
     Secret,
     /// `events.events.k8s.io`.
@@ -57,6 +61,7 @@ impl Kind {
             "approvalclasses" => Self::ApprovalClass,
             "approvalrequests" => Self::ApprovalRequest,
             "approvaldecisions" => Self::ApprovalDecision,
+            "policies" => Self::Policy,
             "secrets" => Self::Secret,
             "events" => Self::Event,
             other => panic!("the fake cluster does not know {other:?}"),
@@ -79,6 +84,7 @@ impl Kind {
             Self::ApprovalClass => named::<ApprovalClass>(),
             Self::ApprovalRequest => named::<ApprovalRequest>(),
             Self::ApprovalDecision => named::<ApprovalDecision>(),
+            Self::Policy => named::<Policy>(),
             Self::Secret => named::<k8s_openapi::api::core::v1::Secret>(),
             Self::Event => named::<k8s_openapi::api::events::v1::Event>(),
         }

@@ -1,0 +1,84 @@
+//! What a `Policy` says of itself: whether it can be asked.
+
+use crate::conditions::{Facts, State, settle};
+use jiff::Timestamp;
+use keywright_crds::{Policy, PolicyMode, PolicyStatus};
+
+/// The status that tells whether it compiles. `digest`: over the policy as written; `problem`: why it cannot be asked.
+pub fn status(policy: &Policy, digest: &str, problem: Option<&str>, now: Timestamp) -> PolicyStatus {
+    let old = policy.status.as_ref().map_or(&[][..], |status| status.conditions.as_slice());
+    let generation = policy.metadata.generation.unwrap_or_default();
+    PolicyStatus {
+        observed_generation: Some(generation),
+        conditions: settle(old, &facts(policy.spec.mode, problem), generation, now),
+        digest: Some(digest.to_owned()).filter(|digest| !digest.is_empty()),
+    }
+}
+
+fn facts(mode: PolicyMode, problem: Option<&str>) -> Facts {
+    match (problem, mode) {
+        (None, PolicyMode::Enforce) => Facts {
+            state: State::Current,
+            reason: "Compiled",
+            message: "It compiles, and what it denies is denied.".to_owned(),
+        },
+        (None, PolicyMode::Audit) => Facts {
+            state: State::Current,
+            reason: "Compiled",
+            message: "It compiles; mode Audit: what it says is told and changes nothing.".to_owned(),
+        },
+        (Some(problem), PolicyMode::Enforce) => Facts {
+            state: State::Failed,
+            reason: "DoesNotCompile",
+            message: format!("It denies whatever it applies to: {problem}. Mend it, or delete it."),
+        },
+        (Some(problem), PolicyMode::Audit) => Facts {
+            state: State::Failed,
+            reason: "DoesNotCompile",
+            message: format!("It is not asked: {problem}. Mend it, or delete it."),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use keywright_crds::PolicySpec;
+
+    fn policy(mode: PolicyMode, generation: i64) -> Policy {
+        let mut policy = Policy::new("names", PolicySpec { mode, ..PolicySpec::default() });
+        policy.metadata.generation = Some(generation);
+        policy
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    #[test]
+    fn it_tells_whether_it_can_be_asked_and_what_follows() {
+        let said = |mode, problem| {
+            let status = status(&policy(mode, 3), "sha256:00", problem, at(1));
+            let all: Vec<String> =
+                status.conditions.iter().map(|c| format!("{}={} {}", c.type_, c.status, c.reason)).collect();
+            (all.join(", "), status.conditions[0].message.clone(), status.observed_generation)
+        };
+        let (conditions, words, seen) = said(PolicyMode::Enforce, None);
+        assert_eq!((conditions.as_str(), seen), ("Ready=True Compiled", Some(3)));
+        assert!(words.contains("is denied"));
+        assert!(said(PolicyMode::Audit, None).1.contains("changes nothing"));
+        let (conditions, words, _) = said(PolicyMode::Enforce, Some("line 2, column 1: expected a rule"));
+        assert_eq!(conditions, "Ready=False DoesNotCompile, Stalled=True DoesNotCompile");
+        assert!(words.contains("denies whatever it applies to: line 2, column 1: expected a rule"));
+        assert!(said(PolicyMode::Audit, Some("x")).1.contains("not asked"));
+    }
+
+    #[test]
+    fn the_same_policy_has_the_same_status_later() {
+        let mut policy = policy(PolicyMode::Enforce, 1);
+        let first = status(&policy, "sha256:00", None, at(1));
+        policy.status = Some(first.clone());
+        assert_eq!(status(&policy, "sha256:00", None, at(99)), first);
+        assert_eq!(status(&policy, "", Some("none"), at(99)).digest, None);
+    }
+}

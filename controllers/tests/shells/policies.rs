@@ -1,0 +1,68 @@
+//! Policies: what their status tells, and whom a change lets go on.
+
+use crate::rig::Rig;
+use crate::signer::Mood;
+use keywright_controllers_core::conditions::find;
+use keywright_crds::{Policy, PolicySpec, RegoSource};
+use keywright_testkit::objects::certificate;
+use keywright_testkit::{Fault, Kind, Verb};
+use std::time::Duration;
+
+fn policy(rego: &str) -> Policy {
+    let rego = Some(RegoSource { source: rego.into() });
+    Policy::new("names", PolicySpec { rego, ..PolicySpec::default() })
+}
+
+fn said(rig: &Rig) -> Option<String> {
+    let status = rig.cluster.get::<Policy>("", "names")?.status?;
+    let ready = find(&status.conditions, "Ready")?;
+    Some(format!("{} {} {}", ready.status, ready.reason, status.observed_generation.unwrap_or(-1)))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_tells_whether_it_compiles_and_then_nothing() {
+    let rig = Rig::with_issuer().await;
+    rig.cluster.create(&policy("package keywright\nallow := true"));
+    rig.until("told", |rig| said(rig).is_some()).await;
+    assert_eq!(said(&rig).unwrap(), "True Compiled 1");
+    let digest = rig.cluster.get::<Policy>("", "names").unwrap().status.unwrap().digest;
+    assert!(digest.is_some_and(|digest| digest.starts_with("sha256:")));
+    rig.assert_quiet(Duration::from_hours(30)).await;
+
+    rig.cluster.edit::<Policy>("", "names", |policy| {
+        policy.spec.rego = Some(RegoSource { source: "package keywright\nnonsense".into() });
+    });
+    rig.until("told again", |rig| said(rig).unwrap() == "False DoesNotCompile 2").await;
+    let status = rig.cluster.get::<Policy>("", "names").unwrap().status.unwrap();
+    assert!(status.conditions[0].message.contains("line 2"), "{}", status.conditions[0].message);
+    rig.assert_quiet(Duration::from_hours(30)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_status_that_could_not_be_written_is_written_later() {
+    let rig = Rig::with_issuer().await;
+    for fault in [Fault::Refuse(500), Fault::RefuseAfter(500), Fault::BreakAfter] {
+        rig.cluster.fail_next(Kind::Policy, Verb::ApplyStatus, 1, fault);
+        rig.cluster.create(&policy("package keywright\nallow := true"));
+        rig.until("told", |rig| said(rig).is_some()).await;
+        rig.cluster.delete::<Policy>("", "names");
+        rig.settle().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_was_denied_is_looked_at_again_when_a_policy_changes_or_goes() {
+    let rig = Rig::with_issuer().await;
+    rig.cluster.create(&policy("package keywright\nallow := true"));
+    rig.settle().await;
+    rig.signer.moods([Mood::PolicyDenied, Mood::PolicyDenied]);
+    rig.cluster.create(&certificate("web"));
+    rig.until("denied", |rig| rig.ready("web") == "False PolicyDenied").await;
+    let from = rig.now();
+    rig.cluster.edit::<Policy>("", "names", |policy| policy.spec.mode = keywright_crds::PolicyMode::Audit);
+    rig.until("asked again", |rig| rig.signer.asked().len() == 2).await;
+    rig.cluster.delete::<Policy>("", "names");
+    rig.until("issued", |rig| rig.ready("web") == "True Issued").await;
+    assert!(rig.now().duration_since(from) < jiff::SignedDuration::from_secs(30), "no poll did it");
+    rig.assert_good("web");
+}

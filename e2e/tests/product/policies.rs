@@ -1,0 +1,87 @@
+//! Policies on a real API server: judged when they are written, heard at admission, and held by the signer.
+
+use crate::cluster::{PATIENCE, certificate, condition, create, root, until, until_ready};
+use keywright_e2e::{ControlPlane, Suite, wait_for};
+use serde_json::{Value, json};
+use std::cell::Cell;
+
+fn policy(source: &str, mode: &str) -> Value {
+    json!({ "apiVersion": "keywright.dev/v1alpha1", "kind": "Policy", "metadata": { "name": "names" },
+        "spec": { "mode": mode, "appliesTo": { "kinds": ["Certificate"] }, "rego": { "source": source } } })
+}
+
+/// What kubectl says; errors are its words.
+fn apply(plane: &ControlPlane, object: &Value, more: &[&str]) -> Result<String, String> {
+    let file = plane.site().root.join("policy.json");
+    std::fs::write(&file, object.to_string()).unwrap();
+    let file = file.display().to_string();
+    plane
+        .kubectl(&[&["apply", "--server-side", "-f", &file], more].concat())
+        .map_err(|error| error.to_string())
+}
+
+/// The words of a dry run that is refused, once it is.
+async fn refused(plane: &ControlPlane, name: &str) -> String {
+    let object = certificate(name, "root", json!({}));
+    let said =
+        wait_for("a refusal", PATIENCE, async || Ok(apply(plane, &object, &["--dry-run=server"]).err()));
+    said.await.unwrap()
+}
+
+#[tokio::test]
+async fn a_policy_is_judged_when_written_and_heard_at_admission() {
+    let suite = Suite::start().await.unwrap();
+    let plane = &suite.plane;
+    create(plane, &root("root", json!({}))).await.unwrap();
+    until_ready(plane, "ClusterIssuer", "root").await;
+
+    let broken = apply(plane, &policy("package keywright\n\ndeny contains {", "Enforce"), &[]).unwrap_err();
+    assert!(broken.contains("line 3"), "{broken}");
+
+    let names = "package keywright\ndeny contains \"only names of the shop\" if input.request == \"CREATE\"";
+    apply(plane, &policy(names, "Enforce"), &[]).unwrap();
+    plane.kubectl(&["wait", "--for=condition=Ready", "policy/names", "--timeout=60s"]).unwrap();
+    let said = refused(plane, "web").await;
+    assert!(said.contains("only names of the shop") && said.contains("names"), "{said}");
+
+    // Audit tells and changes nothing.
+    apply(plane, &policy(names, "Audit"), &[]).unwrap();
+    let told = wait_for("let through", PATIENCE, async || {
+        Ok(apply(plane, &certificate("web", "root", json!({})), &["--dry-run=server"]).ok())
+    });
+    told.await.unwrap();
+
+    // One that would never end denies.
+    let endless = "package keywright\nxs := [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20]\n\
+        deny contains \"never\" if {\n some a in xs\n some b in xs\n some c in xs\n some d in xs\n a + b + c + d > 1000\n}";
+    apply(plane, &policy(endless, "Enforce"), &[]).unwrap();
+    let said = refused(plane, "web").await;
+    assert!(said.contains("names") && !said.contains("never"), "{said}");
+}
+
+#[tokio::test]
+async fn the_signer_holds_a_policy_and_lets_go_when_it_is_gone() {
+    let suite = Suite::start().await.unwrap();
+    let plane = &suite.plane;
+    create(plane, &root("root", json!({}))).await.unwrap();
+    until_ready(plane, "ClusterIssuer", "root").await;
+    let source = "package keywright\ndeny contains \"not now\" if input.request == \"IssueCertificate\"";
+    apply(plane, &policy(source, "Enforce"), &[]).unwrap();
+
+    // The signer's list may be two seconds old: one of these is the first that is denied.
+    let count = Cell::new(0);
+    let denied = wait_for("a certificate that is denied", PATIENCE, async || {
+        let name = format!("web-{}", count.replace(count.get() + 1));
+        create(plane, &certificate(&name, "root", json!({}))).await?;
+        let told = |object: &_| condition(object, "Ready").is_some_and(|(status, ..)| status != "Unknown");
+        let object = until(plane, "Certificate", &name, "is told", told).await;
+        let (_, reason, message) = condition(&object, "Ready").unwrap();
+        Ok((reason == "PolicyDenied").then_some((name, message)))
+    });
+    let (name, message) = denied.await.unwrap();
+    assert!(message.contains("not now") && message.contains("decision"), "{message}");
+
+    plane.kubectl(&["delete", "policy", "names"]).unwrap();
+    // Without the policy's end being noticed it would be tried again after ten minutes.
+    until_ready(plane, "Certificate", &name).await;
+}
