@@ -4,16 +4,13 @@
 use crate::context::Context;
 use crate::error::Error;
 use crate::publish;
+use crate::run::ECHO;
 use crate::timers::Action;
 use keywright_controllers_core::policy::status;
 use keywright_crds::Policy;
 use keywright_policy::Member;
 use kube::ResourceExt;
 use std::sync::Arc;
-use std::time::Duration;
-
-/// How long to wait for the echo of an own write before asking whether it has come.
-const ECHO: Duration = Duration::from_secs(5);
 
 /// One look at one policy.
 pub async fn reconcile(policy: Arc<Policy>, ctx: Arc<Context>) -> Result<Action, Error> {

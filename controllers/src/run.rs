@@ -30,6 +30,9 @@ const REQUESTS_AT_A_TIME: u16 = 8;
 /// Requests whose notices are sent: each look may wait for strangers.
 const NOTICES_AT_A_TIME: u16 = 8;
 
+/// How long to wait for the echo of an own write before asking whether it has come.
+pub(crate) const ECHO: Duration = Duration::from_secs(5);
+
 /// How often memory is cleared of objects that are gone.
 const FORGETTING: Duration = Duration::from_mins(1);
 

@@ -266,16 +266,16 @@ fn keep_annotations(meta: &mut ObjectMeta, keep: impl Fn(&str) -> bool) {
     }
 }
 
-/// Resolves when the first full list of every kind has arrived.
+/// Resolves when the first full list of every kind has arrived that is needed to issue: what is told of policies waits for
+/// nobody, and nobody for it.
 pub async fn filled(caches: &Caches) -> bool {
-    let all: [std::pin::Pin<Box<dyn Future<Output = bool> + Send + '_>>; 7] = [
+    let all: [std::pin::Pin<Box<dyn Future<Output = bool> + Send + '_>>; 6] = [
         Box::pin(async { caches.certificates.wait_until_ready().await.is_ok() }),
         Box::pin(async { caches.issuers.wait_until_ready().await.is_ok() }),
         Box::pin(async { caches.cluster_issuers.wait_until_ready().await.is_ok() }),
         Box::pin(async { caches.classes.wait_until_ready().await.is_ok() }),
         Box::pin(async { caches.requests.wait_until_ready().await.is_ok() }),
         Box::pin(async { caches.votes.wait_until_ready().await.is_ok() }),
-        Box::pin(async { caches.policies.wait_until_ready().await.is_ok() }),
     ];
     join_all(all).await.into_iter().all(|ready| ready)
 }

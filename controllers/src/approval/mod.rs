@@ -15,7 +15,7 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::events::{Tell, tell};
 use crate::publish;
-use crate::run::LONGEST_REST;
+use crate::run::{ECHO, LONGEST_REST};
 use crate::timers::Action;
 use jiff::Timestamp;
 use keywright_approvals::{Phase, records};
@@ -26,9 +26,6 @@ use keywright_crds::{ApprovalPhase, ApprovalRequest, ApprovalRequestStatus};
 use kube::ResourceExt;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// How long to wait for the echo of an own write before asking whether it has come.
-const ECHO: Duration = Duration::from_secs(5);
 
 /// One look at one request.
 pub async fn reconcile(request: Arc<ApprovalRequest>, ctx: Arc<Context>) -> Result<Action, Error> {

@@ -24,7 +24,7 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::events::{Tell, tell};
 use crate::publish;
-use crate::run::LONGEST_REST;
+use crate::run::{ECHO, LONGEST_REST};
 use crate::timers::Action;
 use jiff::Timestamp;
 use keywright_controllers_core::certificate::decide::{Blocked, decide, untouched};
@@ -44,9 +44,6 @@ const OBSTACLE: Duration = Duration::from_secs(30);
 const POLICIES: Duration = Duration::from_mins(10);
 /// What is waited for is watched; but a clock alone can bring it too: an authority that is valid only later.
 const WAITING: Duration = Duration::from_mins(10);
-/// How long to wait for the echo of an own write before asking whether it has come.
-const ECHO: Duration = Duration::from_secs(5);
-
 /// One look at one Certificate.
 pub async fn reconcile(cert: Arc<Certificate>, ctx: Arc<Context>) -> Result<Action, Error> {
     let uid = cert.uid().unwrap_or_default();

@@ -16,7 +16,7 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::events::{Tell, tell};
 use crate::publish::{self, Placed};
-use crate::run::LONGEST_REST;
+use crate::run::{ECHO, LONGEST_REST};
 use crate::signer::SignerError;
 use crate::timers::Action;
 use jiff::Timestamp;
@@ -32,9 +32,6 @@ use std::time::Duration;
 
 /// How often the signer is asked whether it still holds an authority.
 const RECHECK: Duration = Duration::from_mins(10);
-/// How long to wait for the echo of an own write before asking whether it has come.
-const ECHO: Duration = Duration::from_secs(5);
-
 /// One look at one issuer.
 pub async fn reconcile<I: AnyIssuer + Placed>(issuer: Arc<I>, ctx: Arc<Context>) -> Result<Action, Error> {
     let meta = issuer.meta();

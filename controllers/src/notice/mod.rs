@@ -18,7 +18,7 @@ pub use post::{Answer, Https, PATIENCE, Parcel, Post, Unanswered};
 use crate::context::Context;
 use crate::error::Error;
 use crate::publish::Placed;
-use crate::run::LONGEST_REST;
+use crate::run::{ECHO, LONGEST_REST};
 use crate::timers::Action;
 use futures::future::join_all;
 use keywright_controllers_core::notice::{Notice, due, recorded};
@@ -34,9 +34,6 @@ use std::time::{Duration, Instant};
 
 /// The field manager of `status.notified`.
 pub const FIELD_MANAGER: &str = "keywright-notices";
-
-/// How long to wait for the echo of an own write before asking whether it has come.
-const ECHO: Duration = Duration::from_secs(5);
 
 /// What sending notices takes.
 pub struct Notices {

@@ -203,22 +203,13 @@ async fn killed_at_every_write_each_notice_is_delivered_and_recorded_once() {
         for fault in [Fault::Halt, Fault::HaltAfter] {
             let mut rig = rig().await;
             rig.cluster.fail_write(rig.cluster.writes().len() + halt, fault);
-            let mut halted = false;
-            for _ in 0..8 {
-                tokio::select! {
-                    () = rig.cluster.halted(), if !halted => {
-                        halted = true;
-                        rig.crash();
-                        rig.start().await;
-                    }
-                    () = tokio::time::sleep(Duration::from_mins(1)) => {}
+            rig.through_a_halt(8, |rig| {
+                stamp(rig);
+                if let Some(request) = requests(rig).pop() {
+                    approve(rig, &request);
                 }
-                stamp(&rig);
-                if let Some(request) = requests(&rig).pop() {
-                    approve(&rig, &request);
-                }
-            }
-            rig.settle().await;
+            })
+            .await;
             rig.assert_good("web");
             let wanted = ["chat/Filed", "chat/Granted", "chat/Used", "ops/Filed", "ops/Granted", "ops/Used"];
             assert_eq!(recorded(&rig), wanted, "{halt} {fault:?}");

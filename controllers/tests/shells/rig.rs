@@ -127,6 +127,23 @@ impl Rig {
         }
     }
 
+    /// Lets minutes pass, in each of which people do something; where the operator is halted it is started again.
+    pub(crate) async fn through_a_halt(&mut self, minutes: usize, people: impl Fn(&Self)) {
+        let mut halted = false;
+        for _ in 0..minutes {
+            tokio::select! {
+                () = self.cluster.halted(), if !halted => {
+                    halted = true;
+                    self.crash();
+                    self.start().await;
+                }
+                () = tokio::time::sleep(Duration::from_mins(1)) => {}
+            }
+            people(self);
+        }
+        self.settle().await;
+    }
+
     /// Lets time pass until nothing was written for a while. Fails when that never comes.
     pub(crate) async fn settle(&self) {
         for _ in 0..20 {

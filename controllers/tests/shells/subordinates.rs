@@ -1,11 +1,11 @@
 //! Authorities below one that asks people about each certificate of an authority.
 
-use crate::approvals::{agree, asked, asked_again, class, phase_of, requests, stamp, vote};
+use crate::approvals::{agree, approve, asked, asked_again, class, phase_of, requests, stamp, vote};
 use crate::rig::Rig;
 use keywright_controllers_core::conditions::find;
 use keywright_crds::{
-    AllowedLeaves, ApprovalDecision, ApprovalPhase, ApprovalRequest, ApprovalVerdict, AuthorityApprovals,
-    AuthoritySpec, Certificate, ClusterIssuer, Issuer, IssuerKind, IssuerStatus,
+    AllowedLeaves, ApprovalPhase, ApprovalRequest, ApprovalVerdict, AuthorityApprovals, AuthoritySpec,
+    Certificate, ClusterIssuer, Issuer, IssuerKind, IssuerStatus,
 };
 use keywright_testkit::Fault;
 use keywright_testkit::objects::{NAMESPACE, certificate, cluster_issuer, issuer, reference};
@@ -218,24 +218,13 @@ async fn killed_at_every_write_an_intermediate_is_asked_about_once_and_made_once
             child.spec.authority.as_mut().unwrap().issuer_ref =
                 Some(reference(IssuerKind::ClusterIssuer, "guarded"));
             rig.cluster.create(&child);
-            let agreed = |rig: &Rig| rig.cluster.all::<ApprovalDecision>().len() == 2;
-            let mut halted = false;
-            for _ in 0..6 {
-                tokio::select! {
-                    () = rig.cluster.halted(), if !halted => {
-                        halted = true;
-                        rig.crash();
-                        rig.start().await;
-                    }
-                    () = tokio::time::sleep(Duration::from_mins(1)) => {}
+            rig.through_a_halt(6, |rig| {
+                stamp(rig);
+                if let Some(request) = requests(rig).pop() {
+                    approve(rig, &request);
                 }
-                stamp(&rig);
-                if let Some(request) = requests(&rig).pop().filter(|_| !agreed(&rig)) {
-                    vote(&rig, &request, "alice", ApprovalVerdict::Approve);
-                    vote(&rig, &request, "bob", ApprovalVerdict::Approve);
-                }
-            }
-            rig.settle().await;
+            })
+            .await;
             assert_eq!(says(&rig), "True - AuthorityReady", "{halt} {fault:?}");
             assert_eq!(requests(&rig).len(), 1, "{halt} {fault:?}");
             assert_eq!(status(&rig).authority.unwrap().revision, Some(1), "{halt} {fault:?}");

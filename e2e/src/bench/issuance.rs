@@ -20,6 +20,8 @@ const LIMIT: Duration = Duration::from_mins(30);
 const ECHO: Duration = Duration::from_secs(2);
 /// How long the operator is watched after a restart.
 const AFTERWARDS: Duration = Duration::from_secs(10);
+/// From the start of the product until it counts as at rest.
+const AT_REST: Duration = Duration::from_secs(30);
 /// Certificates that are made one by one before a flood.
 const CALM: usize = 20;
 /// Between two certificates that are measured during a flood.
@@ -88,7 +90,7 @@ impl Stand {
 
     /// The product's memory at rest, some seconds after its start.
     pub(super) async fn idle(&self) -> Result<Idle, Error> {
-        tokio::time::sleep(AFTERWARDS).await;
+        tokio::time::sleep(AT_REST).await;
         let mut idle = Idle::default();
         for process in Process::ALL {
             if process.name().starts_with("keywright-") {

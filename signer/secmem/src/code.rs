@@ -12,9 +12,9 @@ use std::thread;
 use std::time::Duration;
 
 /// How often it is looked whether nothing happens.
-const LOOK: Duration = Duration::from_secs(10);
+const LOOK: Duration = Duration::from_secs(5);
 /// Processor time between two looks up to which nothing happened: probes, leases and answers to watches.
-const QUIET: Duration = Duration::from_millis(50);
+const QUIET: Duration = Duration::from_millis(25);
 /// Stack of the thread that looks.
 const STACK: usize = 64 << 10;
 

@@ -11,6 +11,7 @@
 //! ```
 
 pub mod claims;
+mod followed;
 pub mod handle;
 pub mod listen;
 pub mod observe;

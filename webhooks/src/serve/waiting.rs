@@ -1,16 +1,12 @@
 //! How many requests for approval of each requester wait for people: kept by a watch, so that who floods approvers is
 //! refused without a list of everything for each try.
 
-use futures::{StreamExt, pin_mut};
+use super::followed::{Followed, Index as Kept, Key, key};
 use keywright_crds::ApprovalPhase;
-use kube::api::{Api, ApiResource};
+use kube::Client;
 use kube::core::Object;
-use kube::runtime::WatchStreamExt;
-use kube::runtime::watcher::{Config, Event, watcher};
-use kube::{Client, ResourceExt};
 use serde::Deserialize;
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
 
 /// Who asked; the one part of a request that is looked at.
 #[derive(Debug, Clone, Deserialize)]
@@ -30,12 +26,10 @@ struct Stands {
 }
 
 type Filed = Object<Asked, Stands>;
-/// Namespace and name, or namespace and requester.
-type Key = (String, String);
 
 /// The index; empty handed until the first list is complete.
 #[derive(Debug, Clone, Default)]
-pub struct Waiting(Arc<RwLock<Option<Index>>>);
+pub struct Waiting(Followed<Index>);
 
 /// Of those that wait, and no others: what is over stays in the cluster and not here.
 #[derive(Debug, Default)]
@@ -47,39 +41,21 @@ struct Index {
 impl Waiting {
     /// How many requests of this requester wait in a namespace; none while that is not known.
     pub fn of(&self, namespace: &str, requester: &str) -> Option<usize> {
-        let index = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let key = (namespace.to_owned(), requester.to_owned());
-        Some(index.as_ref()?.count.get(&key).copied().unwrap_or_default())
+        self.0.ask(|index| index.count.get(&key).copied().unwrap_or_default())
     }
 
     /// Follows the cluster until the process ends.
     pub async fn follow(self, client: Client) {
-        let resource = ApiResource::erase::<keywright_crds::ApprovalRequest>(&());
-        let events = watcher(Api::<Filed>::all_with(client, &resource), Config::default()).default_backoff();
-        pin_mut!(events);
-        let mut filling = Index::default();
-        while let Some(event) = events.next().await {
-            match event {
-                Ok(Event::Init) => filling = Index::default(),
-                Ok(Event::InitApply(request)) => filling.put(&request),
-                Ok(Event::InitDone) => self.replace(std::mem::take(&mut filling)),
-                Ok(Event::Apply(request)) => self.change(|index| index.put(&request)),
-                Ok(Event::Delete(request)) => self.change(|index| index.remove(&key(&request))),
-                Err(error) => tracing::warn!(%error, "the watch of ApprovalRequests was broken; it goes on"),
-            }
-        }
-    }
-
-    fn replace(&self, index: Index) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(index);
-    }
-
-    fn change(&self, change: impl FnOnce(&mut Index)) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).as_mut().map(change);
+        self.0.follow(client).await;
     }
 }
 
-impl Index {
+impl Kept for Index {
+    type Kind = keywright_crds::ApprovalRequest;
+    type Spec = Asked;
+    type Status = Stands;
+
     fn put(&mut self, request: &Filed) {
         let key = key(request);
         self.remove(&key);
@@ -103,10 +79,6 @@ impl Index {
     }
 }
 
-fn key(request: &Filed) -> Key {
-    (request.namespace().unwrap_or_default(), request.name_any())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,7 +96,7 @@ mod tests {
     fn only_those_that_wait_count_and_each_once() {
         let waiting = Waiting::default();
         assert_eq!(waiting.of("shop", "ann"), None, "not known yet");
-        waiting.replace(Index::default());
+        waiting.0.replace(Index::default());
         for (name, who, phase, wanted) in [
             ("one", "ann", None, 1),
             ("one", "ann", Some("Pending"), 1),
@@ -133,10 +105,10 @@ mod tests {
             ("four", "ann", Some("Denied"), 2),
             ("one", "ann", Some("Approved"), 1),
         ] {
-            waiting.change(|index| index.put(&filed(name, who, phase)));
+            waiting.0.change(|index| index.put(&filed(name, who, phase)));
             assert_eq!(waiting.of("shop", "ann"), Some(wanted), "{name} {who} {phase:?}");
         }
-        waiting.change(|index| index.remove(&("shop".into(), "two".into())));
+        waiting.0.change(|index| index.remove(&("shop".into(), "two".into())));
         assert_eq!(waiting.of("shop", "ann"), Some(0));
         assert_eq!((waiting.of("shop", "bob"), waiting.of("other", "bob")), (Some(1), Some(0)));
     }

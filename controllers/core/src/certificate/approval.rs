@@ -9,6 +9,7 @@
 use super::decide::Order;
 use super::effect::hours;
 use super::valid::ValidCertificate;
+use crate::approval::diff::changes;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
@@ -71,16 +72,9 @@ pub fn diff(cert: &ValidCertificate, order: &Order, before: Option<&Certificate>
     let new = lines(subject(cert.subject.to_string()), &(&cert.sans).into());
     let old = before.map(|leaf| lines(subject(leaf.subject().to_string()), &leaf.sans().into()));
     let old = old.unwrap_or_default();
-    for line in new.union(&old) {
-        let sign = match (new.contains(line), old.contains(line)) {
-            (true, true) => ' ',
-            (true, false) => '+',
-            (false, true | false) => '-',
-        };
-        // Writing to a String does not fail.
-        let _ = writeln!(text, "{sign} {line}");
-    }
+    text.push_str(&changes(&new, &old));
     let usages: Vec<String> = usage_names(&cert.usages).into_iter().collect();
+    // Writing to a String does not fail.
     let _ = writeln!(text, "  usages: {}", usages.join(", "));
     let _ = writeln!(text, "  life: {}", hours(order.life));
     let key = if order.keep_key { "the same as before" } else { "a new one" };

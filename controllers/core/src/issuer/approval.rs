@@ -7,6 +7,7 @@
 //! ```
 //! The effect is taken from the signer: only it knows what an authority inherits and who may use it.
 
+use crate::approval::diff::changes;
 use crate::issuer::standing::Standing;
 use crate::issuer::valid::ValidAuthority;
 use keywright_approvals::EffectDigest;
@@ -15,7 +16,6 @@ use keywright_crds::{AnyIssuer, ObjectApproval, TargetRef};
 use keywright_signer_protocol::v1alpha1::EnsureAuthorityRequest;
 use serde_json::Value;
 use std::collections::BTreeSet;
-use std::fmt::Write;
 
 /// What the signer wants people to agree to.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,15 +52,7 @@ impl Asked {
         };
         let new = lines(&self.effect["constraints"]);
         let old = self.before.as_ref().map(lines).unwrap_or_default();
-        for line in new.union(&old) {
-            let sign = match (new.contains(line), old.contains(line)) {
-                (true, true) => ' ',
-                (true, false) => '+',
-                (false, true | false) => '-',
-            };
-            // Writing to a String does not fail.
-            let _ = writeln!(text, "{sign} {line}");
-        }
+        text.push_str(&changes(&new, &old));
         text
     }
 }
