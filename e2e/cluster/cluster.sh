@@ -54,7 +54,8 @@ up() {
   pause_image
   for node in "${nodes[@]}"; do boot "$node"; done
   for node in "${nodes[@]}"; do in_node "$node" ctr -n k8s.io images import "$state/pause.tar" >/dev/null; done
-  kubectl wait --for=condition=Ready node --all --timeout=60s >/dev/null
+  for node in "${nodes[@]}"; do until_true 60 "node $node has registered" kubectl get node "$node"; done
+  kubectl wait --for=condition=Ready node "${nodes[@]}" --timeout=60s >/dev/null
   until_true 30 "ServiceAccount default is there" kubectl -n default get serviceaccount default
   storage
   alive policies || start policies "$here/policies.sh"

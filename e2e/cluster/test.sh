@@ -7,7 +7,7 @@ set -uo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 PATH=${KEYWRIGHT_CLUSTER_ASSETS:-$("$here/build.sh" --where)}:$("$checkout/e2e/controlplane/build.sh" --where):$PATH
 system=(-n keywright-system)
-previous=90cdfad # the chart to upgrade from, run with the present images: the one of the last release, once there is one
+previous=fb9ec07 # the chart to upgrade from, run with the present images, so with the rights they need: the one of the last release, once there is one
 failed=0
 
 # refused WORDS COMMAND...: it fails, and says so with these words.
