@@ -3,11 +3,13 @@
 use crate::backoff::Backoff;
 use crate::caches::Caches;
 use crate::certificate::Unpublished;
+use crate::confirm::Confirmations;
 use crate::metrics::Metrics;
 use crate::notice::Notices;
 use crate::own_writes::OwnWrites;
 use crate::queue::Queue;
 use crate::signer::Signer;
+use crate::verdict::Compiled;
 use keywright_ambient::Clock;
 use keywright_crds::{ApprovalRequest, Certificate, ClusterIssuer, Issuer, Policy};
 use kube::{Client, ResourceExt};
@@ -43,6 +45,10 @@ pub struct Context {
     pub metrics: Metrics,
     /// Certificates that are signed and not published yet, and requests that were refused.
     pub unpublished: Unpublished,
+    /// What is known to count at the signer.
+    pub confirmations: Confirmations,
+    /// Policies, compiled.
+    pub compiled: Compiled,
     /// Notices of requests for approval: who posts them, and what is under way.
     pub notices: Notices,
 }
@@ -59,6 +65,7 @@ impl Context {
         self.writes.keep_only(&live);
         self.backoff.keep_only(&live);
         self.unpublished.keep_only(&live);
+        self.confirmations.keep_only(&live);
         self.notices.keep_only(&live, self.clock.monotonic());
     }
 

@@ -9,7 +9,9 @@ use jiff::SignedDuration;
 use keywright_ambient::Clock;
 use keywright_controllers_core::conditions::find;
 use keywright_crds::{ApprovalPhase, ApprovalRequest, Certificate, NoticeForm};
-use keywright_signer_protocol::v1alpha1::{Authority, EnsureAuthorityRequest, IssueRequest, Issued};
+use keywright_signer_protocol::v1alpha1::{
+    Authority, EnsureAuthorityRequest, IssueRequest, Issued, LookUpRequest, LookUpResponse,
+};
 use kube::ResourceExt;
 use prometheus::{
     Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
@@ -287,6 +289,15 @@ impl<S: Signer> Signer for Timed<S> {
             let from = self.clock.monotonic();
             let answer = self.signer.issue(request).await;
             self.observe("Issue", from, &answer);
+            answer
+        })
+    }
+
+    fn look_up(&self, request: LookUpRequest) -> BoxFuture<'_, Result<LookUpResponse, SignerError>> {
+        Box::pin(async move {
+            let from = self.clock.monotonic();
+            let answer = self.signer.look_up(request).await;
+            self.observe("LookUp", from, &answer);
             answer
         })
     }

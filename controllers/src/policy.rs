@@ -1,14 +1,14 @@
-//! `Policy`: this controller owns its status, which tells people whether it can be asked. It decides nothing: admission
-//! and the signer read and compile policies themselves.
+//! `Policy`: this controller owns its status, which tells people whether it can be asked. It decides nothing: what policies
+//! say is asked where it matters, at admission, before a request to the signer, and in the signer.
 
 use crate::context::Context;
 use crate::error::Error;
 use crate::publish;
 use crate::run::ECHO;
 use crate::timers::Action;
+use crate::verdict::compile;
 use keywright_controllers_core::policy::status;
 use keywright_crds::Policy;
-use keywright_policy::Member;
 use kube::ResourceExt;
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ pub async fn reconcile(policy: Arc<Policy>, ctx: Arc<Context>) -> Result<Action,
     if ctx.writes.outrun(&uid, policy.resource_version().as_deref()) {
         return Ok(Action::requeue(ECHO));
     }
-    let member = Member::read(&policy.name_any(), &serde_json::json!(policy.spec));
+    let member = compile(&policy);
     let problem = member.problem().map(ToString::to_string);
     let old = policy.status.clone().unwrap_or_default();
     let new = status(&policy, member.digest(), problem.as_deref(), ctx.clock.now());

@@ -6,7 +6,7 @@ use crate::error::{Error, Retry};
 use crate::queue::Queue;
 use crate::scope::Shelf;
 use crate::timers::{Action, Timers};
-use crate::{approval, certificate, issuer, notice, policy};
+use crate::{approval, certificate, confirm, issuer, notice, policy};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use kube::api::ObjectMeta;
@@ -59,6 +59,7 @@ pub async fn run(ctx: Arc<Context>, concurrency: u16) {
     tokio::select! {
         _ = looks => {}
         () = forget_the_gone(&ctx) => {}
+        () = confirm::follow(&ctx) => {}
     }
 }
 

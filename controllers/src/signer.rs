@@ -1,8 +1,10 @@
-//! The signer, as the controllers see it: two requests, and the ways to fail.
+//! The signer, as the controllers see it: what is asked of it, and the ways to fail.
 
 use futures::future::BoxFuture;
 use keywright_signer_protocol::v1alpha1::refusal::Reason;
-use keywright_signer_protocol::v1alpha1::{Authority, EnsureAuthorityRequest, IssueRequest, Issued, Refusal};
+use keywright_signer_protocol::v1alpha1::{
+    Authority, EnsureAuthorityRequest, IssueRequest, Issued, LookUpRequest, LookUpResponse, Refusal,
+};
 use keywright_signer_protocol::{SignerClient, refusal_of};
 use std::time::Duration;
 use tonic::Status;
@@ -78,6 +80,8 @@ pub trait Signer: Send + Sync + 'static {
     ) -> BoxFuture<'_, Result<Authority, SignerError>>;
     /// One certificate.
     fn issue(&self, request: IssueRequest) -> BoxFuture<'_, Result<Issued, SignerError>>;
+    /// Which certificate counts for each request.
+    fn look_up(&self, request: LookUpRequest) -> BoxFuture<'_, Result<LookUpResponse, SignerError>>;
 }
 
 /// The signer at the other end of a pinned connection.
@@ -102,6 +106,15 @@ impl Signer for RemoteSigner {
         Box::pin(
             async move { client.issue(request).await.map(tonic::Response::into_inner).map_err(|s| read(&s)) },
         )
+    }
+
+    fn look_up(&self, request: LookUpRequest) -> BoxFuture<'_, Result<LookUpResponse, SignerError>> {
+        let mut client = self.0.clone();
+        let mut request = tonic::Request::new(request);
+        request.set_timeout(ISSUE);
+        Box::pin(async move {
+            client.look_up(request).await.map(tonic::Response::into_inner).map_err(|s| read(&s))
+        })
     }
 }
 

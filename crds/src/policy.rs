@@ -25,7 +25,7 @@ use crate::{IssuerKind, is_default, rules, shape};
     derive = "PartialEq",
     shortname = "kwpolicy",
     category = "keywright",
-    doc = "Rules in Rego that are asked at admission, and in the signer before issuance. Whatever is no clear answer denies."
+    doc = "Rules in Rego that are asked at admission, by the operator before it asks the signer, and in the signer, whose answer counts. Whatever is no clear answer denies."
 )]
 #[x_kube(validation = rules::exactly_one_engine())]
 #[serde(rename_all = "camelCase")]

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What a build machine can see of the chart in minutes: installed with Helm on the cluster of two nodes, `helm test`, the
-# signer's pool and pod guarded, rights, no drift. After `make test`, from its binaries. Where the machine cannot, it says
+# signer's pool and pod guarded, rights, no drift. The last stage of `make test`, from its binaries. Where the machine cannot, it says
 # why and that it was skipped.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"

@@ -9,11 +9,13 @@ use keywright_ambient::{Clock, SystemClock};
 use keywright_controllers::backoff::Backoff;
 use keywright_controllers::caches::caches;
 use keywright_controllers::certificate::Unpublished;
+use keywright_controllers::confirm::Confirmations;
 use keywright_controllers::context::{Context, Queues};
 use keywright_controllers::metrics::{Metrics, Timed};
 use keywright_controllers::notice::{Https, Notices};
 use keywright_controllers::own_writes::OwnWrites;
 use keywright_controllers::signer::RemoteSigner;
+use keywright_controllers::verdict::Compiled;
 use keywright_controllers::{run, watch};
 use keywright_signer_protocol::{ConnectError, Timeouts};
 use kube::Api;
@@ -100,6 +102,8 @@ pub(crate) async fn run(options: Run) -> Result<(), Ended> {
             backoff: Backoff::default(),
             metrics: metrics.clone(),
             unpublished: Unpublished::default(),
+            confirmations: Confirmations::default(),
+            compiled: Compiled::default(),
             notices: Notices::new(Arc::new(Https), options.namespace.clone()),
         });
         let ended = tokio::select! {

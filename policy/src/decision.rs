@@ -123,7 +123,29 @@ pub struct DecisionRecord {
     pub audited: Vec<Finding>,
 }
 
+/// Why not, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denied {
+    /// Each policy, rule and message.
+    pub rule: String,
+    /// What would help.
+    pub fix: String,
+}
+
 impl Decision {
+    /// Why not, and what would help; `None`: nothing is denied.
+    pub fn denied(&self) -> Option<Denied> {
+        let Outcome::Deny { denials } = &self.outcome else { return None };
+        let said: Vec<String> = denials
+            .iter()
+            .map(|one| format!("policy {}, rule {}: {}", one.policy, one.rule, one.message))
+            .collect();
+        let fix = denials.iter().find_map(|one| one.fix.clone());
+        let fix =
+            fix.unwrap_or_else(|| "change what is asked for, or ask those who own the policy".to_owned());
+        Some(Denied { rule: said.join("; "), fix })
+    }
+
     /// The line of the decision log for this answer to that input.
     pub fn record(&self, input: &Input) -> DecisionRecord {
         let (outcome, classes, denials) = match &self.outcome {

@@ -35,14 +35,16 @@ mod member;
 mod meter;
 mod nesting;
 mod operators;
+mod question;
 mod result;
 mod rewrite;
 mod set;
 mod source;
 
 pub use compile::{CompileError, Policy};
-pub use decision::{Decision, DecisionRecord, Denial, Fault, Finding, Outcome};
+pub use decision::{Decision, DecisionRecord, Denial, Denied, Fault, Finding, Outcome};
 pub use input::{Approval, Csr, Input, Issuer, User};
 pub use member::Member;
+pub use question::{About, Authority, Key, Leaf, Question};
 pub use set::{PolicySet, SameName};
 pub use source::{AppliesTo, IssuerRef, Mode, Source};

@@ -19,7 +19,7 @@ use crate::authority_key::{AuthorityKey, KeyStore};
 use crate::draft;
 use crate::ids::{RequestId, Uid};
 use crate::metrics::Counts;
-use crate::parse::{ValidEnsure, ValidIssue};
+use crate::parse::{ValidEnsure, ValidIssue, ValidLookUp};
 use crate::path::{Failed, Recorded, Signed};
 use crate::policy::Question;
 use crate::purpose::ValidKey;
@@ -36,7 +36,7 @@ use std::thread::JoinHandle;
 use tokio::sync::oneshot;
 
 /// A credential on its way out.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Answer {
     /// The certificate, DER.
     pub certificate: Vec<u8>,
@@ -50,6 +50,17 @@ pub struct Answer {
     pub repeated: bool,
     /// This request made the key.
     pub created: bool,
+    /// What counts for each request that was looked up; nothing else is set then.
+    pub counting: Vec<Option<Counting>>,
+}
+
+/// The certificate that counts for a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counting {
+    /// Serial number, big-endian.
+    pub serial: Vec<u8>,
+    /// Index of the signature's entry.
+    pub log_index: u64,
 }
 
 /// Where an answer goes.
@@ -77,6 +88,7 @@ enum Job {
     Issue(Box<Asked<ValidIssue>>),
     Ensure(Box<Asked<ValidEnsure>>),
     Key(Box<Asked<ValidKey>>),
+    LookUp(Box<Asked<ValidLookUp>>),
     Refuse(Box<(Refused, Reply)>),
     Outcome(u64, Result<Box<Signed>, Box<Failed>>),
     Stop,
@@ -254,6 +266,13 @@ impl Engine {
         let (reply, answer) = oneshot::channel();
         self.post(Job::Key(Box::new(Asked { ask, cleared: Cleared::default(), caller, key, reply })), answer)
             .await
+    }
+
+    /// Looks up what counts.
+    pub async fn look_up(&self, ask: ValidLookUp, caller: String) -> Result<Answer, Refusal> {
+        let (reply, answer) = oneshot::channel();
+        let asked = Asked { ask, cleared: Cleared::default(), caller, key: None, reply };
+        self.post(Job::LookUp(Box::new(asked)), answer).await
     }
 
     /// Logs a refusal that was decided elsewhere; returns it, or that the log cannot be written.

@@ -98,10 +98,7 @@ mod tests {
     #[test]
     fn each_answer_counts_once_and_what_nobody_waits_for_waits_no_more() {
         let counts = Counts::default();
-        let answer = |repeated| {
-            let (certificate, parents) = (Vec::new(), Vec::new());
-            Ok(Answer { certificate, parents, step: 1, log_index: 0, repeated, created: false })
-        };
+        let answer = |repeated| Ok(Answer { step: 1, repeated, ..Answer::default() });
         counts.begin().end(&answer(false));
         counts.begin().end(&answer(true));
         counts.begin().end(&Err(Refusal::unavailable("the disk is full")));

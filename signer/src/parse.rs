@@ -109,6 +109,34 @@ fn effect(message: &impl prost::Message) -> [u8; 32] {
     effect
 }
 
+/// Most requests in one batch.
+const MAX_BATCH: usize = 256;
+
+/// Requests whose certificates are looked up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ValidLookUp {
+    /// The asker's fencing token.
+    pub fencing: u64,
+    /// The requests.
+    pub ids: Vec<RequestId>,
+}
+
+/// Reads a look-up. Errors: `Malformed` naming the field.
+pub fn look_up(request: &wire::LookUpRequest) -> Result<ValidLookUp, Refusal> {
+    batch("requestKeys", request.request_keys.len())?;
+    let ids = request.request_keys.iter().map(|key| request_id(Some(key))).collect::<Result<_, _>>()?;
+    Ok(ValidLookUp { fencing: request.fencing_token, ids })
+}
+
+/// Whether a batch has a good size. `field`: where it stands. Errors: `Malformed`.
+pub fn batch(field: &str, size: usize) -> Result<(), Refusal> {
+    if (1..=MAX_BATCH).contains(&size) {
+        return Ok(());
+    }
+    let rule = format!("a batch holds 1 to {MAX_BATCH} requests, this one {size}");
+    Err(malformed(field, rule, "send several batches"))
+}
+
 fn request_id(key: Option<&wire::RequestKey>) -> Result<RequestId, Refusal> {
     let key =
         key.ok_or_else(|| malformed("requestKey", "is required", "name the object's UID and revision"))?;

@@ -4,7 +4,7 @@
 
 use crate::algorithm;
 use crate::authority_key::AuthorityKey;
-use crate::engine::{Answer, Engine, Refused};
+use crate::engine::{Answer, Counting, Engine, Refused};
 use crate::ids::{RequestId, Uid};
 use crate::parse;
 use crate::purpose;
@@ -28,11 +28,10 @@ enum Operation {
     EnsureKey,
     Issue,
     IssueBatch,
+    LookUp,
     GetStatus,
 }
 
-/// Most requests in one batch.
-const MAX_BATCH: usize = 256;
 /// Requests of a batch that one task parses and proves: enough to spread a batch over the cores.
 const CHUNK: usize = 8;
 
@@ -43,6 +42,7 @@ impl Operation {
             Self::EnsureKey => "EnsureKey",
             Self::Issue => "Issue",
             Self::IssueBatch => "IssueBatch",
+            Self::LookUp => "LookUp",
             Self::GetStatus => "GetStatus",
         }
     }
@@ -50,10 +50,13 @@ impl Operation {
     fn open_to(self, role: Role) -> bool {
         match (self, role) {
             (
-                Self::EnsureAuthority | Self::EnsureKey | Self::Issue | Self::IssueBatch,
+                Self::EnsureAuthority | Self::EnsureKey | Self::Issue | Self::IssueBatch | Self::LookUp,
                 Role::Signer | Role::Observer,
             ) => false,
-            (Self::EnsureAuthority | Self::EnsureKey | Self::Issue | Self::IssueBatch, Role::Operator)
+            (
+                Self::EnsureAuthority | Self::EnsureKey | Self::Issue | Self::IssueBatch | Self::LookUp,
+                Role::Operator,
+            )
             | (Self::GetStatus, Role::Operator | Role::Signer | Role::Observer) => true,
         }
     }
@@ -298,13 +301,7 @@ impl Signer for Service {
         let operation = Operation::IssueBatch;
         let caller = self.authorise(&request, operation).await?;
         let requests = request.into_inner().requests;
-        if !(1..=MAX_BATCH).contains(&requests.len()) {
-            let refusal = Refusal::new(
-                Reason::Malformed,
-                "requests",
-                format!("a batch holds 1 to {MAX_BATCH} requests, this one {}", requests.len()),
-                "send several batches",
-            );
+        if let Err(refusal) = parse::batch("requests", requests.len()) {
             let refusal = self.refused(refusal, caller, operation, None, None).await;
             return Err(status_of(&refusal.to_wire()));
         }
@@ -334,6 +331,24 @@ impl Signer for Service {
         Ok(Response::new(wire::IssueBatchResponse { results }))
     }
 
+    async fn look_up(
+        &self,
+        request: Request<wire::LookUpRequest>,
+    ) -> Result<Response<wire::LookUpResponse>, Status> {
+        let operation = Operation::LookUp;
+        let caller = self.authorise(&request, operation).await?;
+        let answer = match parse::look_up(&request.into_inner()) {
+            Ok(ask) => self.engine.look_up(ask, caller).await,
+            Err(refusal) => Err(self.refused(refusal, caller, operation, None, None).await),
+        };
+        let answer = answer.map_err(|refusal| status_of(&refusal.to_wire()))?;
+        let counting = answer.counting.into_iter().map(|one| match one {
+            Some(Counting { serial, log_index }) => wire::Counting { serial, log_index },
+            None => wire::Counting::default(),
+        });
+        Ok(Response::new(wire::LookUpResponse { counting: counting.collect() }))
+    }
+
     async fn get_status(
         &self,
         request: Request<wire::GetStatusRequest>,
@@ -359,9 +374,13 @@ mod tests {
     #[test]
     fn only_operators_may_ask_for_credentials() {
         for role in [Role::Signer, Role::Observer] {
-            for operation in
-                [Operation::EnsureAuthority, Operation::EnsureKey, Operation::Issue, Operation::IssueBatch]
-            {
+            for operation in [
+                Operation::EnsureAuthority,
+                Operation::EnsureKey,
+                Operation::Issue,
+                Operation::IssueBatch,
+                Operation::LookUp,
+            ] {
                 assert!(!operation.open_to(role), "{operation:?} {role:?}");
             }
             assert!(Operation::GetStatus.open_to(role));

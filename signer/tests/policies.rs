@@ -175,6 +175,29 @@ async fn a_repeat_gets_its_stored_answer_and_other_policies_than_were_seen_are_s
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_asker_who_saw_newer_policies_is_not_told_of_old_ones() {
+    let stored = Arc::new(Stored::default());
+    let bench = bench(&stored).await;
+    let digest = |spec: &Value| {
+        let member = Arc::new(keywright_policy::Member::read("shop", spec));
+        keywright_policy::PolicySet::new(vec![member]).unwrap().digest().to_owned()
+    };
+    let (old, new) = (rego("allow := true"), rego("allow := true if true"));
+    stored.put(&old);
+    let mut request = leaf(&uid(1), &new_key(KeyAlgorithm::EcdsaP256));
+    request.policy_digest = digest(&old);
+    bench.issue(&request).await.unwrap();
+    // Within the time in which its list counts as fresh.
+    stored.put(&new);
+    request.request_key = request_key(&uid(2), 1);
+    request.policy_digest = digest(&new);
+    bench.issue(&request).await.unwrap();
+    request.request_key = request_key(&uid(3), 1);
+    request.policy_digest = digest(&old);
+    assert_eq!(bench.issue(&request).await.err().map(|refusal| refusal.reason), Some(Reason::PolicyStale));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_policy_adds_classes_and_its_digest_is_part_of_the_effect() {
     let stored = Arc::new(Stored::default());
     let bench = bench(&stored).await;

@@ -1,7 +1,8 @@
 //! What a `Policy` says of itself: whether it can be asked.
 
-use crate::conditions::{Facts, State, settle};
+use crate::conditions::{Facts, State, find, settle};
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use keywright_crds::{Policy, PolicyMode, PolicyStatus};
 
 /// The status that tells whether it compiles. `digest`: over the policy as written; `problem`: why it cannot be asked.
@@ -13,6 +14,26 @@ pub fn status(policy: &Policy, digest: &str, problem: Option<&str>, now: Timesta
         conditions: settle(old, &facts(policy.spec.mode, problem), generation, now),
         digest: Some(digest.to_owned()).filter(|digest| !digest.is_empty()),
     }
+}
+
+/// A denial in the words that an object says already, if nothing but the decision's id is new: time alone makes another id,
+/// and a status that says the same is not written again. `said`: the conditions of the object.
+pub fn unless_new(said: &[Condition], words: String) -> String {
+    let known = find(said, "Ready").filter(|ready| ready.reason == "PolicyDenied").and_then(|ready| {
+        let (_, old, _) = around_id(&ready.message)?;
+        let (before, _, after) = around_id(&words)?;
+        let same = format!("{before}{old}{after}");
+        ready.message.contains(&same).then_some(same)
+    });
+    known.unwrap_or(words)
+}
+
+/// What stands before a decision's id, the id, and what stands behind it.
+fn around_id(text: &str) -> Option<(&str, &str, &str)> {
+    const BEFORE: &str = "(decision ";
+    let start = text.rfind(BEFORE)? + BEFORE.len();
+    let end = start + text[start..].find(')')?;
+    Some((&text[..start], &text[start..end], &text[end..]))
 }
 
 fn facts(mode: PolicyMode, problem: Option<&str>) -> Facts {
@@ -71,6 +92,27 @@ mod tests {
         assert_eq!(conditions, "Ready=False DoesNotCompile, Stalled=True DoesNotCompile");
         assert!(words.contains("denies whatever it applies to: line 2, column 1: expected a rule"));
         assert!(said(PolicyMode::Audit, Some("x")).1.contains("not asked"));
+    }
+
+    #[test]
+    fn a_denial_that_is_new_in_its_id_alone_keeps_the_words_that_are_told() {
+        let told = |reason: &'static str, message: &str| {
+            let facts = Facts { state: State::Failed, reason, message: message.to_owned() };
+            settle(&[], &facts, 1, at(1))
+        };
+        let words = |id: &str, rule: &str| format!("policy one, rule deny: {rule} (decision {id}); mend it");
+        let message = format!("{} Meanwhile the certificate stays.", words("aa", "no"));
+        let table = [
+            (told("PolicyDenied", &message), "no", "aa"),
+            (told("PolicyDenied", &message), "other", "bb"),
+            (told("Refused", &message), "no", "bb"),
+            (told("PolicyDenied", "no id here"), "no", "bb"),
+            (Vec::new(), "no", "bb"),
+        ];
+        for (said, rule, id) in table {
+            assert_eq!(unless_new(&said, words("bb", rule)), words(id, rule), "{said:?}");
+        }
+        assert_eq!(unless_new(&told("PolicyDenied", &message), "without".into()), "without");
     }
 
     #[test]

@@ -3,11 +3,21 @@
 use crate::context::{Context, FIELD_MANAGER};
 use crate::error::Error;
 use keywright_approvals::EffectDigest;
-use keywright_controllers_core::approval::consent::Filed;
+use keywright_controllers_core::approval::consent::{Filed, agreed};
 use keywright_crds::{ApprovalRequest, ObjectApproval, TargetRef};
+use keywright_policy::Approval;
 use kube::ResourceExt;
 use kube::api::{Api, PostParams};
 use std::sync::Arc;
+
+/// Granted requests, as policies are shown them.
+pub(crate) fn shown_to_policies(filed: &[Filed]) -> Vec<Approval> {
+    let one = |one: &Filed| Approval {
+        class: one.request.spec.approval_class.clone(),
+        approvers: agreed(&one.request),
+    };
+    filed.iter().map(one).collect()
+}
 
 /// Requests to file.
 pub(crate) struct Filing(pub(crate) Vec<ApprovalRequest>);

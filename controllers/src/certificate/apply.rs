@@ -1,11 +1,13 @@
 //! Carries out a plan that acts: asks the signer, writes the Secret. Chooses nothing.
 
-use super::people;
+use super::people::{self, Brought};
+use super::question::{asker, question};
 use super::unpublished::Made;
 use crate::approval::ask::Filing;
 use crate::context::{Context, FIELD_MANAGER};
 use crate::error::Error;
 use crate::signer::SignerError;
+use crate::verdict;
 use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::Secret;
 use keywright_controllers_core::certificate::decide::{Blocked, Order, Plan, World, facts_of, leaf_facts};
@@ -13,6 +15,7 @@ use keywright_controllers_core::certificate::held::Found;
 use keywright_controllers_core::certificate::ready::Outcome;
 use keywright_controllers_core::certificate::secret::{Publication, publication};
 use keywright_controllers_core::certificate::valid::ValidCertificate;
+use keywright_controllers_core::policy::unless_new;
 use keywright_controllers_core::wire;
 use keywright_crds::Certificate as Object;
 use keywright_pki::algorithm::KeyAlgorithm;
@@ -115,6 +118,8 @@ async fn sign(
                 return Ok(Outcome::ApprovalNotTaken { words, leaf: before }.into());
             }
             Err(Unmade::Signer(SignerError::PolicyDenied(words))) => {
+                let said = object.status.as_ref().map_or(&[][..], |status| &status.conditions);
+                let words = unless_new(said, words);
                 return Ok(Outcome::PolicyDenied { words, leaf: before }.into());
             }
             Err(Unmade::Signer(SignerError::Unavailable(words) | SignerError::KeyLost(words))) => {
@@ -125,6 +130,7 @@ async fn sign(
     if let Some(words) = unusable(&made, cert, &order, world) {
         return Ok(Outcome::AnswerUnusable { words, leaf: before }.into());
     }
+    ctx.confirmations.note(&cert.uid, &made.leaf.serial().to_string());
     let issuer = Some(order.authority.uid.clone());
     let leaf = facts_of(cert, &made.leaf, order.step, Some(made.log_index), issuer);
     let secret =
@@ -178,12 +184,24 @@ async fn ask(
         Some(key) => key,
         None => generate(cert.algorithm).await?,
     };
-    let approvals = match people::approvals(ctx, object, cert, order, &key, world).await? {
-        Ok(approvals) => approvals,
+    let Brought { uses, approvals } = match people::approvals(ctx, object, cert, order, &key, world).await? {
+        Ok(brought) => brought,
         Err(outcome) => return Ok(Err(Unmade::People(Box::new(outcome.into())))),
     };
-    let request = request(ctx, cert, order, &key, approvals)?;
-    let answer = ctx.signer.issue(request).await.and_then(|issued| {
+    let asker = asker(object, cert, approvals);
+    let verdict = verdict::ask(ctx, asker, || question(cert, order, key.public_key())).await;
+    let answer = match verdict.denied {
+        Some(words) => Err(SignerError::PolicyDenied(words)),
+        None => {
+            let request = IssueRequest {
+                policy_digest: verdict.seen,
+                policy_facts: Some(verdict::facts(&object.metadata)),
+                ..request(ctx, cert, order, &key, uses)?
+            };
+            ctx.signer.issue(request).await
+        }
+    };
+    let answer = answer.and_then(|issued| {
         let leaf = Certificate::from_der(&issued.certificate)
             .map_err(|error| SignerError::Unavailable(format!("its answer does not read: {error}")))?;
         Ok((leaf, issued.log_index))

@@ -14,6 +14,7 @@
 mod apply;
 mod observe;
 mod people;
+mod question;
 mod unpublished;
 
 pub use unpublished::Unpublished;
@@ -59,7 +60,8 @@ pub async fn reconcile(cert: Arc<Certificate>, ctx: Arc<Context>) -> Result<Acti
         Err(problem) => invalid(problem, &cert.spec.secret_name).into(),
         Ok(valid) => look(&ctx, &cert, &valid, now).await?,
     };
-    if matches!(outcome, Outcome::Current { .. }) {
+    if let Outcome::Current { leaf, .. } = &outcome {
+        ctx.confirmations.published(&cert, &uid, leaf);
         // Before the status tells that the approval was used: afterwards nobody looks for the key any more.
         people::wipe(&ctx, &cert).await?;
     }
@@ -80,7 +82,9 @@ async fn look(
     let issuer = ctx.caches.standing(&valid.issuer, &valid.namespace, now);
     let known = cert.status.clone().unwrap_or_default();
     let glance = ctx.caches.glance(&valid.namespace, &valid.secret_name);
-    if let Some(leaf) = untouched(valid, &known, &issuer, glance.as_ref(), now) {
+    let superseded = ctx.confirmations.superseded(&valid.uid);
+    let untouched = untouched(valid, &known, &issuer, glance.as_ref(), now);
+    if let Some(leaf) = untouched.filter(|leaf| superseded.as_ref() != Some(&leaf.serial)) {
         let outcome = Outcome::Current { leaf, renewed: false };
         return Ok(Applied { outcome, secret: known.secret_resource_version, filing: None });
     }

@@ -28,6 +28,7 @@ pub(super) async fn observe(
         rivals: ctx.caches.rivals(cert),
         found: read(secret, FIELD_MANAGER),
         revision: revision.unwrap_or(0).max(ctx.unpublished.newest(&valid.uid)),
+        superseded: ctx.confirmations.superseded(&valid.uid),
         published: cert.status.as_ref().and_then(|s| {
             let index = s.log_index.and_then(|index| u64::try_from(index).ok())?;
             Some((s.serial_number.clone()?, index))

@@ -1,6 +1,6 @@
 //! What a Certificate does when people have to agree: keeps its key, asks them, brings their approval, wipes the key.
 
-use crate::approval::ask::{Filing, filed};
+use crate::approval::ask::{Filing, filed, shown_to_policies};
 use crate::context::{Context, FIELD_MANAGER};
 use crate::error::Error;
 use k8s_openapi::api::core::v1::Secret;
@@ -17,6 +17,7 @@ use keywright_controllers_core::certificate::ready::Outcome;
 use keywright_controllers_core::certificate::valid::ValidCertificate;
 use keywright_crds::{ApprovalRequest, Certificate};
 use keywright_pki::key::PrivateKey;
+use keywright_policy::Approval;
 use keywright_signer_protocol::v1alpha1::ApprovalUse;
 use kube::api::{Api, Patch, PatchParams};
 use kube::runtime::reflector::ObjectRef;
@@ -44,6 +45,15 @@ pub(super) async fn kept_key(
     Ok(read_kept(cert, order, secret.as_ref()))
 }
 
+/// The approvals that a request brings.
+#[derive(Default)]
+pub(super) struct Brought {
+    /// As the signer is told of them.
+    pub(super) uses: Vec<ApprovalUse>,
+    /// As policies are shown them.
+    pub(super) approvals: Vec<Approval>,
+}
+
 /// The approvals to bring, or what is so while there are none.
 pub(super) async fn approvals(
     ctx: &Context,
@@ -52,21 +62,22 @@ pub(super) async fn approvals(
     order: &Order,
     key: &PrivateKey,
     world: &World,
-) -> Result<Result<Vec<ApprovalUse>, Outcome>, Error> {
+) -> Result<Result<Brought, Outcome>, Error> {
     let Some(digest) = effect(cert, order, key.public_key(), &ctx.unpublished.policies())
         .digest()
         .ok()
         .filter(|_| waits(object))
     else {
-        return Ok(Ok(Vec::new()));
+        return Ok(Ok(Brought::default()));
     };
     let told = object.status.as_ref().and_then(|status| status.approval.as_ref());
     let filed = filed(ctx, &target(cert), told, &digest, cert.renew_request.as_deref()).await?;
     match consent(&filed) {
-        Consent::Unasked => Ok(Ok(Vec::new())),
+        Consent::Unasked => Ok(Ok(Brought::default())),
         Consent::Given(uses) => {
             let creator = records::creator(&object.metadata).map(|who| who.username);
-            Ok(Ok(with_creator(uses, creator.as_deref())))
+            let uses = with_creator(uses, creator.as_deref());
+            Ok(Ok(Brought { uses, approvals: shown_to_policies(&filed) }))
         }
         Consent::Waiting(on) => Ok(Err(waiting(cert, order, world, on, &digest))),
         Consent::Refused(refused) => {
@@ -102,7 +113,7 @@ pub(super) async fn ask(
 ) -> Result<Option<(Outcome, Filing)>, Error> {
     let effect = effect(cert, order, key.public_key(), &ctx.unpublished.policies());
     let digest = effect.digest().ok().filter(|digest| digest.to_string() == wanted);
-    let (Some(digest), Some(first)) = (digest, classes.first()) else { return Ok(None) };
+    let Some(digest) = digest else { return Ok(None) };
     if !order.keep_key {
         let secret = pending_secret(cert, Some((order, key)))?;
         let params = PatchParams::apply(FIELD_MANAGER).force();
@@ -120,13 +131,7 @@ pub(super) async fn ask(
         request(&cert.namespace, &name, target(cert), &effect.to_value(), class, &diff).ok()
     };
     let requests: Vec<ApprovalRequest> = classes.iter().filter_map(form).collect();
-    let on = Waiting {
-        namespace: cert.namespace.clone(),
-        request: request_name(&target(cert), &digest, first, again),
-        class: first.clone(),
-        missing: Vec::new(),
-        expires: None,
-    };
+    let Some(on) = Waiting::just_asked(&requests) else { return Ok(None) };
     Ok(Some((waiting(cert, order, world, on, &digest), Filing(requests))))
 }
 

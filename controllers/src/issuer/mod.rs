@@ -6,11 +6,13 @@
 //! ```
 //!
 //! Where the signer wants people to agree, requests are filed once the status tells of them. While they decide about a
-//! loosening the authority works under the constraints in force.
+//! loosening the authority works under the constraints in force, and so it does while a policy denies its next certificate.
 
 mod people;
+mod question;
 
 use self::people::Asking;
+use self::question::{asker, question};
 use crate::approval::ask::{self, Filing};
 use crate::context::Context;
 use crate::error::Error;
@@ -19,12 +21,14 @@ use crate::publish::{self, Placed};
 use crate::run::{ECHO, LONGEST_REST};
 use crate::signer::SignerError;
 use crate::timers::Action;
+use crate::verdict;
 use jiff::Timestamp;
 use keywright_controllers_core::approval::consent::Consent;
 use keywright_controllers_core::conditions::{State, find};
-use keywright_controllers_core::issuer::decide::{Plan, World, at_revision, decide, max_leaf};
+use keywright_controllers_core::issuer::decide::{Plan, World, at_revision, certifies, decide, max_leaf};
 use keywright_controllers_core::issuer::ready::{Outcome, published, status};
 use keywright_controllers_core::issuer::valid::ValidAuthority;
+use keywright_controllers_core::policy::unless_new;
 use keywright_crds::{AnyIssuer, AuthorityStatus, ObjectApproval};
 use keywright_signer_protocol::v1alpha1::{Authority, EnsureAuthorityRequest, ObjectRef};
 use std::sync::Arc;
@@ -99,15 +103,48 @@ impl<I: AnyIssuer> Look<'_, I> {
             },
         };
         let parent = self.world.parent.as_ref();
-        match people::asking(self.ctx, self.issuer, self.authority, &request, parent).await? {
+        let asking = people::asking(self.ctx, self.issuer, self.authority, &request, parent).await?;
+        let request = match self.judged(request, asking.as_ref()).await {
+            Ok(request) => request,
+            Err(denied) => return Ok((denied, None)),
+        };
+        match asking {
             None => Ok(self.ensure(request, None).await),
             Some(asking) => self.go_on(request, asking).await,
         }
     }
 
+    /// The request, if policies let a new certificate be made; else what is so.
+    async fn judged(
+        &self,
+        request: EnsureAuthorityRequest,
+        asking: Option<&Asking>,
+    ) -> Result<EnsureAuthorityRequest, Outcome> {
+        let policy_facts = Some(verdict::facts(self.issuer.meta()));
+        if !certifies(&request, self.world) {
+            return Ok(EnsureAuthorityRequest { policy_facts, ..request });
+        }
+        let approvals = asking.map(|asking| asking.approvals.clone()).unwrap_or_default();
+        let asker = asker(self.issuer, self.authority, approvals);
+        let verdict = verdict::ask(self.ctx, asker, || question(self.authority)).await;
+        let Some(words) = verdict.denied else {
+            return Ok(EnsureAuthorityRequest { policy_digest: verdict.seen, policy_facts, ..request });
+        };
+        let words = self.unless_new(words);
+        let request = at_revision(request, self.world);
+        let loosening = asking.is_some_and(|asking| asking.loosening);
+        Err(self.meanwhile(request, loosening, |authority| Outcome::PolicyDenied { words, authority }).await)
+    }
+
+    /// A denial in the words that the status has, if it says the same.
+    fn unless_new(&self, words: String) -> String {
+        let said = self.issuer.issuer_status().map_or(&[][..], |status| &status.conditions);
+        unless_new(said, words)
+    }
+
     /// Goes on with what people were asked about.
     async fn go_on(&self, request: EnsureAuthorityRequest, asking: Asking) -> Result<Applied, Error> {
-        let Asking { approval, loosening, consent } = asking;
+        let Asking { approval, loosening, consent, approvals: _ } = asking;
         match consent {
             Consent::Unasked => Ok(self.ensure(request, None).await),
             Consent::Given(approvals) => {
@@ -183,6 +220,9 @@ impl<I: AnyIssuer> Look<'_, I> {
                     None => Outcome::Refused { words },
                 }
             }
+            Err(SignerError::PolicyDenied(words)) => {
+                Outcome::PolicyDenied { words: self.unless_new(words), authority: None }
+            }
             Err(error) => failed(error),
         };
         (outcome, None)
@@ -203,8 +243,8 @@ fn failed(error: SignerError) -> Outcome {
         SignerError::KeyLost(words) => Outcome::KeyLost { words },
         SignerError::Loosening(words) => Outcome::LooseningRefused { words },
         // A step of an authority is one of its renewals, which the object's own status counts.
+        SignerError::PolicyDenied(words) => Outcome::PolicyDenied { words, authority: None },
         SignerError::Refused(words)
-        | SignerError::PolicyDenied(words)
         | SignerError::StaleStep { words, .. }
         | SignerError::ApprovalRequired { words, .. } => Outcome::Refused { words },
     }
@@ -230,6 +270,7 @@ async fn say<I: AnyIssuer + Placed>(
         Outcome::KeyLost { .. }
         | Outcome::Invalid { .. }
         | Outcome::Refused { .. }
+        | Outcome::PolicyDenied { .. }
         | Outcome::ApprovalRefused { .. }
         | Outcome::LooseningRefused { .. } => true,
     };
@@ -257,6 +298,7 @@ fn next_look(ctx: &Context, uid: &str, outcome: &Outcome, now: Timestamp) -> Res
         Outcome::Waiting { .. }
         | Outcome::AwaitingApproval { .. }
         | Outcome::ApprovalRefused { .. }
+        | Outcome::PolicyDenied { .. }
         | Outcome::KeyLost { .. }
         | Outcome::Refused { .. }
         | Outcome::LooseningRefused { .. } => Ok(Action::requeue(RECHECK)),

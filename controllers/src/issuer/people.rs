@@ -1,6 +1,6 @@
 //! What an issuer does when people have to agree: asks them, and brings their approval.
 
-use crate::approval::ask::{Filing, filed, namespace_of};
+use crate::approval::ask::{Filing, filed, namespace_of, shown_to_policies};
 use crate::context::Context;
 use crate::error::Error;
 use crate::signer::Told;
@@ -13,6 +13,7 @@ use keywright_controllers_core::issuer::approval::{Asked, is_loosening, shown, s
 use keywright_controllers_core::issuer::ready::Outcome;
 use keywright_controllers_core::issuer::valid::ValidAuthority;
 use keywright_crds::{AnyIssuer, ObjectApproval};
+use keywright_policy::Approval;
 use keywright_signer_protocol::v1alpha1::EnsureAuthorityRequest;
 use serde_json::Value;
 
@@ -24,6 +25,8 @@ pub(super) struct Asking {
     pub(super) loosening: bool,
     /// What it comes to.
     pub(super) consent: Consent,
+    /// Approvals that are given, as policies are shown them.
+    pub(super) approvals: Vec<Approval>,
 }
 
 /// Number of the certificate that people were asked about and did not allow yet.
@@ -74,7 +77,11 @@ pub(super) async fn asking<I: AnyIssuer>(
         }
         other @ (Consent::Unasked | Consent::Waiting(_) | Consent::Refused(_)) => other,
     };
-    Ok(Some(Asking { approval: told, loosening: is_loosening(&effect), consent }))
+    let approvals = match consent {
+        Consent::Given(_) => shown_to_policies(&filed),
+        Consent::Unasked | Consent::Waiting(_) | Consent::Refused(_) => Vec::new(),
+    };
+    Ok(Some(Asking { approval: told, loosening: is_loosening(&effect), consent, approvals }))
 }
 
 /// Forms the requests that the signer's refusal asks for. `None`: its effect cannot be told, so nobody can be asked.
@@ -96,10 +103,8 @@ pub(super) fn ask<I: AnyIssuer>(
         request(&namespace, &name, target.clone(), &asked.effect, class, &diff).ok()
     };
     let requests = classes.iter().map(form).collect::<Option<Vec<_>>>()?;
-    let class = classes.first()?.clone();
-    let name = request_name(&target, &asked.digest, &class, None);
     let step = ensure.request_key.as_ref().map_or(0, |key| key.step);
-    let approval = shown(&name, &class, &asked.digest, step);
-    let on = Waiting { namespace, request: name, class, missing: Vec::new(), expires: None };
+    let on = Waiting::just_asked(&requests)?;
+    let approval = shown(&on.request, &on.class, &asked.digest, step);
     Some((Outcome::AwaitingApproval { on, approval, authority: None }, Filing(requests)))
 }

@@ -67,26 +67,26 @@ fn observed(policy: &Policy) -> Option<i64> {
     policy.status.as_ref().and_then(|status| status.observed_generation)
 }
 
-/// Whoever a policy denied. An issuer does not tell who refused it.
+/// Whoever a policy denied.
 fn look_at_the_denied(caches: &Caches, queues: &Queues) {
     for cert in caches.certificates.state() {
         let conditions = cert.status.as_ref().map(|status| status.conditions.as_slice());
-        if says(conditions, "PolicyDenied") {
+        if says_denied(conditions) {
             queues.certificates.push(ObjectRef::from_obj(cert.as_ref()));
         }
     }
     for issuer in caches.issuers.state() {
-        if says(issuer.issuer_status().map(|status| status.conditions.as_slice()), "Refused") {
+        if says_denied(issuer.issuer_status().map(|status| status.conditions.as_slice())) {
             queues.issuers.push(ObjectRef::from_obj(issuer.as_ref()));
         }
     }
     for issuer in caches.cluster_issuers.state() {
-        if says(issuer.issuer_status().map(|status| status.conditions.as_slice()), "Refused") {
+        if says_denied(issuer.issuer_status().map(|status| status.conditions.as_slice())) {
             queues.cluster_issuers.push(ObjectRef::from_obj(issuer.as_ref()));
         }
     }
 }
 
-fn says(conditions: Option<&[Condition]>, reason: &str) -> bool {
-    conditions.and_then(|all| find(all, "Ready")).is_some_and(|ready| ready.reason == reason)
+fn says_denied(conditions: Option<&[Condition]>) -> bool {
+    conditions.and_then(|all| find(all, "Ready")).is_some_and(|ready| ready.reason == "PolicyDenied")
 }

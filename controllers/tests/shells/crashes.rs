@@ -5,6 +5,7 @@ use jiff::SignedDuration;
 use keywright_crds::Certificate;
 use keywright_testkit::Fault;
 use keywright_testkit::objects::{NAMESPACE, certificate, cluster_issuer, issuer};
+use kube::ResourceExt;
 use std::time::Duration;
 
 /// Something that makes the operator write.
@@ -94,4 +95,23 @@ async fn a_crash_between_signature_and_secret_supersedes_the_lost_certificate() 
     rig.assert_good("web");
     let superseded: Vec<bool> = rig.signer.ledger().iter().map(|entry| entry.superseded).collect();
     assert_eq!(superseded, [true, false]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_leader_of_before_published_too_late_is_found_superseded_and_replaced() {
+    let mut rig = Rig::with_certificate(|_| {}).await;
+    let uid = rig.cert("web").uid().unwrap();
+    rig.crash();
+    // Its successor asked again, and ended before it published; Secret and status agree with each other.
+    rig.signer.answered_another(&uid);
+    let late = rig.leaf("web").unwrap().serial().to_string();
+    rig.signer.down(true);
+    rig.start().await;
+    rig.settle().await;
+    assert_eq!(rig.leaf("web").unwrap().serial().to_string(), late, "nobody can be asked yet");
+    rig.signer.down(false);
+    rig.until("replaced", |rig| rig.leaf("web").is_some_and(|leaf| leaf.serial().to_string() != late)).await;
+    rig.settle().await;
+    rig.assert_good("web");
+    rig.assert_quiet(Duration::from_hours(1)).await;
 }

@@ -3,8 +3,8 @@
 use crate::rig::Rig;
 use crate::signer::Mood;
 use keywright_controllers_core::conditions::find;
-use keywright_crds::{Policy, PolicySpec, RegoSource};
-use keywright_testkit::objects::certificate;
+use keywright_crds::{Issuer, Policy, PolicySpec, RegoSource};
+use keywright_testkit::objects::{NAMESPACE, certificate, issuer};
 use keywright_testkit::{Fault, Kind, Verb};
 use std::time::Duration;
 
@@ -65,4 +65,55 @@ async fn who_was_denied_is_looked_at_again_when_a_policy_changes_or_goes() {
     rig.until("issued", |rig| rig.ready("web") == "True Issued").await;
     assert!(rig.now().duration_since(from) < jiff::SignedDuration::from_secs(30), "no poll did it");
     rig.assert_good("web");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_policy_denies_is_not_asked_of_the_signer_and_is_told_once() {
+    let rig = Rig::with_issuer().await;
+    let names = "package keywright\ndeny contains \"not ours\" if \"web.example.com\" in input.csr.dnsNames";
+    rig.cluster.create(&policy(names));
+    rig.settle().await;
+    rig.cluster.create(&certificate("web"));
+    rig.cluster.create(&certificate("other"));
+    rig.until("denied", |rig| rig.ready("web") == "False PolicyDenied").await;
+    let words = rig.message("web");
+    assert!(words.contains("policy names, rule deny: not ours (decision "), "{words}");
+    rig.settle().await;
+    rig.assert_good("other");
+    let uid = rig.cert("web").metadata.uid;
+    let asked = |rig: &Rig| rig.signer.asked();
+    assert!(asked(&rig).iter().all(|request| request.request_key.clone().map(|key| key.object_uid) != uid));
+    assert!(asked(&rig)[0].policy_digest.starts_with("sha256:"), "it says which policies it saw");
+    // Each look is another decision with another id; the words stay.
+    rig.assert_quiet(Duration::from_hours(3)).await;
+
+    rig.cluster.delete::<Policy>("", "names");
+    rig.until("issued", |rig| rig.ready("web") == "True Issued").await;
+    rig.assert_good("web");
+    assert_eq!(asked(&rig).last().unwrap().policy_digest, "");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_authority_whose_next_certificate_is_denied_signs_on_and_a_new_one_waits_for_the_policy() {
+    let rig = Rig::with_issuer().await;
+    let certified = |rig: &Rig| {
+        let status = rig.cluster.get::<Issuer>(NAMESPACE, "services").unwrap().status.unwrap();
+        status.authority.unwrap().serial_number
+    };
+    let before = certified(&rig);
+    rig.cluster
+        .create(&policy("package keywright\ndeny contains \"no\" if input.request == \"CertifyAuthority\""));
+    rig.settle().await;
+    assert_eq!(
+        rig.issuer_ready::<Issuer>(NAMESPACE, "services"),
+        "True AuthorityReady",
+        "what is there stays"
+    );
+    rig.cluster.create(&issuer("new"));
+    rig.until("denied", |rig| rig.issuer_ready::<Issuer>(NAMESPACE, "new") == "False PolicyDenied").await;
+
+    rig.cluster.delete::<Policy>("", "names");
+    let ready = |rig: &Rig| rig.issuer_ready::<Issuer>(NAMESPACE, "new") == "True AuthorityReady";
+    rig.until("allowed", ready).await;
+    assert_eq!(certified(&rig), before);
 }

@@ -9,12 +9,14 @@ use keywright_ambient::Clock;
 use keywright_controllers::backoff::Backoff;
 use keywright_controllers::caches::caches;
 use keywright_controllers::certificate::Unpublished;
+use keywright_controllers::confirm::Confirmations;
 use keywright_controllers::context::{Context, Queues};
 use keywright_controllers::metrics::Metrics;
 use keywright_controllers::notice::Notices;
 use keywright_controllers::own_writes::OwnWrites;
 use keywright_controllers::scope::Scope;
 use keywright_controllers::signer::{Signer, SignerError};
+use keywright_controllers::verdict::Compiled;
 use keywright_controllers::{run, watch};
 use keywright_controllers_core::conditions::find;
 use keywright_crds::{AnyIssuer, Certificate};
@@ -111,6 +113,8 @@ impl Rig {
             backoff: Backoff::default(),
             metrics: Metrics::new().unwrap(),
             unpublished: Unpublished::default(),
+            confirmations: Confirmations::default(),
+            compiled: Compiled::default(),
             notices: Notices::new(Arc::clone(&self.receiver) as Arc<_>, "keywright-system".into()),
         });
         let leading = tokio::spawn(run::run(ctx, 4));
@@ -290,6 +294,18 @@ impl Signer for Line {
                 return std::future::pending().await;
             }
             self.signer.issue(request).await
+        })
+    }
+
+    fn look_up(
+        &self,
+        request: wire::LookUpRequest,
+    ) -> BoxFuture<'_, Result<wire::LookUpResponse, SignerError>> {
+        Box::pin(async move {
+            if self.cut.load(Ordering::SeqCst) {
+                return std::future::pending().await;
+            }
+            self.signer.look_up(request).await
         })
     }
 }

@@ -129,6 +129,18 @@ impl TestSigner {
         self.lock().asked.clone()
     }
 
+    /// Another leader was answered to this object's newest request with another key, and published nothing.
+    pub(crate) fn answered_another(&self, uid: &str) {
+        let mut state = self.lock();
+        state.serials += 1;
+        let serial = format!("{:x}", 0x1000 + state.serials);
+        let of_object = state.ledger.iter_mut().filter(|entry| entry.uid == uid && !entry.superseded);
+        let last = of_object.last().expect("a certificate that counts");
+        last.superseded = true;
+        let other = Issued { serial, superseded: false, spki: Vec::new(), ..last.clone() };
+        state.ledger.push(other);
+    }
+
     /// Every certificate that left.
     pub(crate) fn ledger(&self) -> Vec<Issued> {
         self.lock().ledger.clone()
@@ -364,6 +376,34 @@ impl Signer for TestSigner {
             answer
         })
     }
+
+    fn look_up(
+        &self,
+        request: wire::LookUpRequest,
+    ) -> BoxFuture<'_, Result<wire::LookUpResponse, SignerError>> {
+        let state = self.lock();
+        let one = |key: &wire::RequestKey| {
+            let counts = state
+                .ledger
+                .iter()
+                .find(|entry| entry.uid == key.object_uid && entry.step == key.step && !entry.superseded);
+            counts.map_or_else(wire::Counting::default, |entry| wire::Counting {
+                serial: octets(&entry.serial),
+                log_index: 7,
+            })
+        };
+        let answer = if state.down {
+            Err(SignerError::Unavailable("connection refused".into()))
+        } else {
+            Ok(wire::LookUpResponse { counting: request.request_keys.iter().map(one).collect() })
+        };
+        Box::pin(async move { answer })
+    }
+}
+
+fn octets(serial: &str) -> Vec<u8> {
+    let even = if serial.len() % 2 == 0 { serial.to_owned() } else { format!("0{serial}") };
+    hex::decode(even).expect("a serial number")
 }
 
 fn answer(certificate: Vec<u8>, repeated_answer: bool) -> wire::Issued {

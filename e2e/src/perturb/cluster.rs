@@ -14,10 +14,10 @@ pub(crate) struct Cluster {
     client: Client,
 }
 
-/// Path of a kind's objects: "certificates", "issuers" and "secrets" of a namespace, "clusterissuers" of none.
+/// Path of a kind's objects: "certificates", "issuers" and "secrets" of a namespace, "clusterissuers" and the like of none.
 pub(crate) fn path(namespace: &str, plural: &str) -> String {
     match plural {
-        "clusterissuers" => format!("{GROUP}/{plural}"),
+        "clusterissuers" | "policies" | "approvalclasses" => format!("{GROUP}/{plural}"),
         "secrets" | "events" => format!("/api/v1/namespaces/{namespace}/{plural}"),
         _ => format!("{GROUP}/namespaces/{namespace}/{plural}"),
     }

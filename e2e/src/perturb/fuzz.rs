@@ -4,11 +4,14 @@
 //! what lies in the Secret of a certificate that was good stays a certificate with its key. And going back to the spec
 //! of before leads back to Ready; of an authority it may also be refused, as a limit that was fixed stays. Before that, an
 //! object that is made with the mutated spec from the start must come to say the same.
+//!
+//! Kinds that never change are made anew with each mutation. A class of approvals has no status: a request that is filed
+//! under it says where it stands.
 
 use super::cluster::{Cluster, condition, is_observed, is_ready, path, text};
 use super::faults::until_ready;
 use super::judge::{Faults, opinion};
-use super::kinds::{Back, Healthy, Kind};
+use super::kinds::{Back, Change, Healthy, Kind, Told, request};
 use super::mutate::mutation;
 use super::random::Random;
 use super::rig::{PATIENCE, Rig};
@@ -34,6 +37,9 @@ pub(super) async fn walk(
 ) -> Result<Faults, Error> {
     rig.cluster.namespace(namespace).await?;
     authorities(&rig.cluster, namespace).await?;
+    let people = json!({ "groups": [{ "name": "security", "members": ["security"] }] });
+    let people = object("ApprovalClass", namespace, &format!("{namespace}.people"), &people);
+    rig.cluster.create(&path(namespace, "approvalclasses"), &people).await?;
     until_ready(rig, &format!("{}/services", path(namespace, "issuers"))).await?;
     let schema = schema(rig, kind)?;
     let accepted = AtomicUsize::new(0);
@@ -89,21 +95,20 @@ impl Walker<'_> {
         let (place, leaf, base) = self.plant(name).await?;
         let mut story = Vec::new();
         let mut faults = Faults::new();
-        for _ in 0..WALK {
+        for step in 0..WALK {
             let mutation = mutation(self.schema, random);
-            let patch = json!({ "spec": mutation });
-            let before = generation(cluster, &place).await?;
-            match cluster.merge(&place, &patch).await {
-                Ok(_) => {}
-                Err(Error::Api(_)) => continue,
-                Err(error) => return Err(error),
-            }
-            if generation(cluster, &place).await? == before {
-                continue;
-            }
+            let changed = match self.kind.change {
+                Change::Edit => self.edit(&place, &mutation).await?,
+                Change::Anew => self.anew(name, step, &base, &mutation).await?,
+            };
+            let Some(changed) = changed else { continue };
             story.push(mutation.to_string());
             self.accepted.fetch_add(1, Ordering::AcqRel);
-            if let Err(words) = self.stands(&place).await? {
+            let stood = self.stands(&changed, name).await?;
+            if changed != place {
+                cluster.delete(&changed).await?;
+            }
+            if let Err(words) = stood {
                 faults.push(format!("{place} after {}: {words}", story.join(", ")));
                 return Ok(faults);
             }
@@ -119,12 +124,44 @@ impl Walker<'_> {
             faults.push(format!("{place} after {}: {words}", story.join(", ")));
         }
         if !story.is_empty()
-            && let Err(words) = self.back(&place, &base).await?
+            && let Err(words) = self.back(&place, name, &base).await?
         {
             faults.push(format!("{place} back from {}: {words}", story.join(", ")));
         }
         self.uproot(&place, &leaf).await?;
         Ok(faults)
+    }
+
+    /// Edits the object. `None`: the mutation is refused, or changes nothing.
+    async fn edit(&self, place: &str, mutation: &Value) -> Result<Option<String>, Error> {
+        let cluster = &self.rig.cluster;
+        let before = generation(cluster, place).await?;
+        match cluster.merge(place, &json!({ "spec": mutation })).await {
+            Ok(_) => {}
+            Err(Error::Api(_)) => return Ok(None),
+            Err(error) => return Err(error),
+        }
+        Ok((generation(cluster, place).await? != before).then(|| place.to_owned()))
+    }
+
+    /// Makes another object of the mutated spec; its path. `None`: it is refused.
+    async fn anew(
+        &self,
+        name: &str,
+        step: usize,
+        base: &Value,
+        mutation: &Value,
+    ) -> Result<Option<String>, Error> {
+        let (cluster, namespace, kind) = (&self.rig.cluster, self.namespace, self.kind);
+        let name = format!("{name}-{step}");
+        let mut spec = base.clone();
+        json_patch::merge(&mut spec, mutation);
+        let wanted = object(kind.name, namespace, &kind.named(namespace, &name), &spec);
+        match cluster.create(&path(namespace, kind.plural), &wanted).await {
+            Ok(_) => Ok(Some(kind.place(namespace, &name))),
+            Err(Error::Api(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// A good object of this kind and a good certificate that depends on it: path, name of the Secret, spec.
@@ -135,11 +172,17 @@ impl Walker<'_> {
         let wanted = object(kind.name, namespace, &named, &(kind.spec)(namespace, name));
         let made = cluster.create(&path(namespace, kind.plural), &wanted).await?;
         let certificates = path(namespace, "certificates");
-        if kind.healthy == Healthy::Signed {
-            let by = json!({ "issuerRef": { "kind": kind.name, "name": named } });
+        let by = match kind.healthy {
+            Healthy::Itself => None,
+            Healthy::Signed => Some(json!({ "issuerRef": { "kind": kind.name, "name": named } })),
+            Healthy::Beside => Some(json!({})),
+        };
+        if let Some(by) = by {
             cluster.create(&certificates, &certificate(namespace, name, "services", &by)).await?;
         }
-        until_ready(self.rig, &place).await?;
+        if kind.told == Told::Ready {
+            until_ready(self.rig, &place).await?;
+        }
         until_ready(self.rig, &format!("{certificates}/{name}")).await?;
         Ok((place, name.to_owned(), made["spec"].clone()))
     }
@@ -149,12 +192,14 @@ impl Walker<'_> {
         let (cluster, namespace, kind) = (&self.rig.cluster, self.namespace, self.kind);
         let seen = cluster.get(place).await?.unwrap_or_default();
         let mut spec = seen["spec"].clone();
-        // Another name of the Secret may be one that is taken, or that an object of this kind keeps for itself.
-        if spec["secretName"] != name {
-            return Ok(None);
-        }
         let twin = format!("{name}-twin");
-        spec["secretName"] = json!(twin);
+        if kind.healthy == Healthy::Itself {
+            // Another name of the Secret may be one that is taken, or that an object of this kind keeps for itself.
+            if spec["secretName"] != name {
+                return Ok(None);
+            }
+            spec["secretName"] = json!(twin);
+        }
         let wanted = object(kind.name, namespace, &kind.named(namespace, &twin), &spec);
         cluster.create(&path(namespace, kind.plural), &wanted).await?;
         let twin_place = kind.place(namespace, &twin);
@@ -173,15 +218,39 @@ impl Walker<'_> {
     }
 
     /// It says where it stands: Ready, or a reason.
-    async fn stands(&self, place: &str) -> Result<Result<(), String>, Error> {
-        self.until(place, |seen| {
+    async fn stands(&self, place: &str, name: &str) -> Result<Result<(), String>, Error> {
+        let told = |seen: &Value| {
             let Some((status, reason, message)) = condition(seen, "Ready") else { return false };
             is_observed(seen) && (status == "True" || !(reason.is_empty() || message.is_empty()))
-        })
-        .await
+        };
+        match self.kind.told {
+            Told::Ready | Told::Waiting => self.until(place, told).await,
+            Told::ByRequest => {
+                let request = self.file(name).await?;
+                let stands = self.until(&request, told).await?;
+                self.rig.cluster.delete(&request).await?;
+                Ok(stands)
+            }
+        }
     }
 
-    async fn back(&self, place: &str, base: &Value) -> Result<Result<(), String>, Error> {
+    /// Files a request under the class of this name; its path. Waits while the requester has too many that wait.
+    async fn file(&self, name: &str) -> Result<String, Error> {
+        let (cluster, requests) = (&self.rig.cluster, path(self.namespace, "approvalrequests"));
+        let wanted = object("ApprovalRequest", self.namespace, name, &request(self.namespace, name, name));
+        wait_for("a request can be filed", PATIENCE, async || {
+            match cluster.create(&requests, &wanted).await {
+                Ok(_) => Ok(Some(())),
+                // One of before is not gone yet, or too many wait.
+                Err(Error::Api(_)) => Ok(None),
+                Err(error) => Err(error),
+            }
+        })
+        .await?;
+        Ok(format!("{requests}/{name}"))
+    }
+
+    async fn back(&self, place: &str, name: &str, base: &Value) -> Result<Result<(), String>, Error> {
         let cluster = &self.rig.cluster;
         loop {
             let mut now = cluster.get(place).await?.unwrap_or_default();
@@ -197,7 +266,7 @@ impl Walker<'_> {
         }
         match self.kind.back {
             Back::Ready => self.until(place, is_ready).await,
-            Back::Told => self.stands(place).await,
+            Back::Told => self.stands(place, name).await,
         }
     }
 

@@ -4,7 +4,8 @@ use super::cluster::path;
 use super::scene::certificate;
 use serde_json::{Value, json};
 
-/// A kind that is walked: one entry of [`KINDS`], and a new kind is walked from the day it has one.
+/// A kind that is walked: one entry of [`KINDS`], and a new kind is walked from the day it has one. Votes are not: a vote is
+/// a fact without a state, and says nothing of itself.
 #[derive(Debug)]
 pub(super) struct Kind {
     /// As in the API.
@@ -17,6 +18,10 @@ pub(super) struct Kind {
     pub(super) spec: fn(&str, &str) -> Value,
     /// Which certificate must stay good whatever the object is made to want.
     pub(super) healthy: Healthy,
+    /// How it comes to a mutated spec.
+    pub(super) change: Change,
+    /// Who says where it stands.
+    pub(super) told: Told,
     /// What going back to the good spec must lead to.
     pub(super) back: Back,
     /// Whether an object with the same spec and no history must come to say the same. Not so where something that was
@@ -24,13 +29,35 @@ pub(super) struct Kind {
     pub(super) forgets: bool,
 }
 
-/// Which certificate depends on the object.
+/// Which certificate must stay good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Healthy {
     /// The object itself.
     Itself,
     /// One whose issuer it is.
     Signed,
+    /// One in the same namespace, with the same name.
+    Beside,
+}
+
+/// How an object comes to a mutated spec.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Change {
+    /// It is edited.
+    Edit,
+    /// Its kind never changes: another object is made with it.
+    Anew,
+}
+
+/// Who says where an object stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Told {
+    /// Its own status, which says Ready of a good spec.
+    Ready,
+    /// Its own status; a good one waits for people.
+    Waiting,
+    /// It has no status: a request for approval that is filed under it.
+    ByRequest,
 }
 
 /// What the way back leads to.
@@ -43,13 +70,15 @@ pub(super) enum Back {
 }
 
 /// All kinds.
-pub(super) static KINDS: [Kind; 3] = [
+pub(super) static KINDS: [Kind; 6] = [
     Kind {
         name: "Certificate",
         plural: "certificates",
         cluster: false,
         spec: |namespace, name| certificate(namespace, name, "services", &json!({}))["spec"].clone(),
         healthy: Healthy::Itself,
+        change: Change::Edit,
+        told: Told::Ready,
         back: Back::Ready,
         forgets: true,
     },
@@ -59,6 +88,8 @@ pub(super) static KINDS: [Kind; 3] = [
         cluster: false,
         spec: child,
         healthy: Healthy::Signed,
+        change: Change::Edit,
+        told: Told::Ready,
         back: Back::Told,
         forgets: false,
     },
@@ -68,10 +99,66 @@ pub(super) static KINDS: [Kind; 3] = [
         cluster: true,
         spec: child,
         healthy: Healthy::Signed,
+        change: Change::Edit,
+        told: Told::Ready,
+        back: Back::Told,
+        forgets: false,
+    },
+    Kind {
+        name: "Policy",
+        plural: "policies",
+        cluster: true,
+        spec: policy,
+        healthy: Healthy::Beside,
+        change: Change::Edit,
+        told: Told::Ready,
+        back: Back::Ready,
+        forgets: true,
+    },
+    Kind {
+        name: "ApprovalClass",
+        plural: "approvalclasses",
+        cluster: true,
+        spec: |_, _| json!({ "groups": [{ "name": "security", "members": ["security"], "count": 2 }] }),
+        healthy: Healthy::Beside,
+        change: Change::Edit,
+        told: Told::ByRequest,
+        back: Back::Told,
+        forgets: false,
+    },
+    Kind {
+        name: "ApprovalRequest",
+        plural: "approvalrequests",
+        cluster: false,
+        spec: |namespace, name| request(namespace, name, "people"),
+        healthy: Healthy::Beside,
+        change: Change::Anew,
+        told: Told::Waiting,
         back: Back::Told,
         forgets: false,
     },
 ];
+
+/// A policy that minds only what no case asks for, wherever it comes to apply.
+fn policy(namespace: &str, _: &str) -> Value {
+    let rule = r#"deny contains "never" if { some name in input.object.spec.dnsNames; name == "denied.example.test" }"#;
+    json!({
+        "appliesTo": { "kinds": ["Certificate"], "namespaces": [namespace] },
+        "rego": { "source": format!("package keywright\n{rule}\n") },
+    })
+}
+
+/// A request about the certificate of this name, under class `NAMESPACE.CLASS`.
+pub(super) fn request(namespace: &str, name: &str, class: &str) -> Value {
+    json!({
+        "targetRef": { "group": "keywright.dev", "kind": "Certificate", "namespace": namespace, "name": name,
+            "uid": "00000000-0000-4000-8000-000000000000" },
+        "action": "IssueCertificate",
+        "effect": r#"{"action":"IssueCertificate"}"#,
+        "effectDigest": "sha256:1b1c7c7ef058f6069d5f86aa536a2945d85c965ae104a7d311ca775b123e81d4",
+        "approvalClass": format!("{namespace}.{class}"),
+    })
+}
 
 /// An authority by the root of the case.
 fn child(namespace: &str, name: &str) -> Value {

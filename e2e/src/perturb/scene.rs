@@ -75,7 +75,7 @@ pub(super) fn object(kind: &str, namespace: &str, name: &str, spec: &Value) -> V
     let mut object = json!({
         "apiVersion": "keywright.dev/v1alpha1", "kind": kind, "metadata": { "name": name }, "spec": spec,
     });
-    if kind != "ClusterIssuer" {
+    if !["ClusterIssuer", "Policy", "ApprovalClass"].contains(&kind) {
         object["metadata"]["namespace"] = namespace.into();
     }
     object

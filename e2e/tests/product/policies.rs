@@ -1,5 +1,6 @@
 //! Policies on a real API server: judged when they are written, heard at admission, and held by the signer.
 
+use crate::approvals;
 use crate::cluster::{PATIENCE, certificate, condition, create, root, until, until_ready};
 use keywright_e2e::{ControlPlane, Suite, wait_for};
 use serde_json::{Value, json};
@@ -84,4 +85,33 @@ async fn the_signer_holds_a_policy_and_lets_go_when_it_is_gone() {
     plane.kubectl(&["delete", "policy", "names"]).unwrap();
     // Without the policy's end being noticed it would be tried again after ten minutes.
     until_ready(plane, "Certificate", &name).await;
+}
+
+#[tokio::test]
+async fn a_policy_is_shown_who_agreed_and_may_say_no_to_them() {
+    let suite = approvals::with_class(&approvals::two_of_security()).await;
+    let plane = &suite.plane;
+    create(plane, &root("guarded", json!({}))).await.unwrap();
+    until_ready(plane, "ClusterIssuer", "guarded").await;
+    let rules = "package keywright\n\
+        require_approval contains \"production\" if input.request == \"IssueCertificate\"\n\
+        deny contains \"dave may not agree\" if { some one in input.approvals; \"dave\" in one.approvers }";
+    apply(plane, &policy(rules, "Enforce"), &[]).unwrap();
+    plane.kubectl(&["wait", "--for=condition=Ready", "policy/names", "--timeout=60s"]).unwrap();
+
+    for (name, people, reason) in
+        [("web", ["alice", "dave"], "PolicyDenied"), ("shop", ["alice", "bob"], "Issued")]
+    {
+        approvals::certificate(plane, name);
+        let (_, request) = approvals::waits(plane, name).await;
+        for person in people {
+            let (content, said) =
+                approvals::plugin(plane, person, &["approve", &request, "--reason", "seen"]);
+            assert!(content, "{said}");
+        }
+        let told = |object: &_| condition(object, "Ready").is_some_and(|(_, said, _)| said == reason);
+        let object = until(plane, "Certificate", name, "is decided", told).await;
+        let (.., message) = condition(&object, "Ready").unwrap();
+        assert_eq!(message.contains("dave may not agree"), reason == "PolicyDenied", "{message}");
+    }
 }

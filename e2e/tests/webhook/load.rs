@@ -1,7 +1,8 @@
-//! How long admissions take under a steady load, as the API server measures it.
+//! How long admissions take under a steady load and a policy of 80 lines, as the API server measures it.
 
 use keywright_e2e::load::Load;
 use keywright_e2e::{ControlPlane, Suite};
+use serde_json::json;
 use std::time::Duration;
 
 /// How many calls of a webhook the API server has counted, and how many of them took at most `le` seconds.
@@ -17,10 +18,31 @@ fn calls(plane: &ControlPlane, webhook: &str, le: &str) -> (f64, f64) {
     (sum(&format!("{name}_count"), ""), sum(&format!("{name}_bucket"), &format!("le=\"{le}\"")))
 }
 
+/// The policy that `policy/benches` measures, heard and not held: its answer is formed in the same way.
+fn eighty_lines(plane: &ControlPlane) {
+    let source = include_str!("../../../policy/benches/eighty_lines.rego");
+    let policy = json!({
+        "apiVersion": "keywright.dev/v1alpha1", "kind": "Policy", "metadata": { "name": "platform" },
+        "spec": {
+            "mode": "Audit",
+            "data": {
+                "teams": { "shop": { "domains": ["shop.internal.test"] } },
+                "settings": { "internalDomain": "internal.test", "ranges": ["10.0.0.0/8", "2001:db8::/32"] },
+            },
+            "rego": { "source": source },
+        },
+    });
+    let file = plane.site().root.join("policy.json");
+    std::fs::write(&file, policy.to_string()).unwrap();
+    plane.kubectl(&["apply", "--server-side", "-f", &file.display().to_string()]).unwrap();
+    plane.kubectl(&["wait", "--for=condition=Ready", "policy/platform", "--timeout=60s"]).unwrap();
+}
+
 #[tokio::test]
 async fn two_hundred_admissions_a_second_are_quick() {
     let suite = Suite::start().await.unwrap();
     let plane = &suite.plane;
+    eighty_lines(plane);
     let seconds = 20;
     let webhooks = ["mutate.keywright.dev", "validate.keywright.dev"];
     let before = webhooks.map(|webhook| (calls(plane, webhook, "0.005"), calls(plane, webhook, "0.5")));

@@ -16,8 +16,10 @@ use keywright_approvals::statement::{Facts, Statement};
 use keywright_approvals::{
     Class, EffectDigest, Identity, Observed, Phase, Proof, Recorded, Request, Standing, Vote, phase,
 };
+use keywright_policy::Approval;
 use keywright_signer_cluster::{Found, ReadError, Records, Wanted};
 use keywright_signer_protocol::v1alpha1 as wire;
+use std::collections::BTreeSet;
 
 /// Most approvals that one request brings.
 const MOST: usize = 8;
@@ -122,6 +124,8 @@ pub struct Grant {
     pub votes: Vec<String>,
     /// The signatures, armoured.
     pub signatures: Vec<String>,
+    /// Usernames of those whose votes count, sorted.
+    pub approvers: Vec<String>,
 }
 
 fn invalid(brought: &Brought, rule: impl std::fmt::Display, fix: &str) -> Refusal {
@@ -213,6 +217,17 @@ fn known(
 }
 
 impl Evidence {
+    /// The approval as policies are shown it, if it is given for the effect that its own record names. Where there is no
+    /// record (signatures alone) nobody knows that effect yet, and none is shown.
+    pub fn given(&self, now: Timestamp) -> Option<Approval> {
+        let found = match self.proof.as_ref().ok()? {
+            Known::Recorded(found) => found,
+            Known::Pinned { also, .. } => also.as_ref()?,
+        };
+        let grant = self.grant(found.request.digest, now).ok()?;
+        Some(Approval { class: self.brought.class.clone(), approvers: grant.approvers })
+    }
+
     /// Whether it holds for this effect at `now`. Errors: `ApprovalInvalid` with why; `Unavailable`.
     pub fn grant(&self, effect: EffectDigest, now: Timestamp) -> Result<Grant, Refusal> {
         const FRESH: jiff::SignedDuration = jiff::SignedDuration::from_secs(10);
@@ -338,7 +353,15 @@ impl Evidence {
         let told = votes.iter().filter(counts).map(|vote| {
             format!("vote={} approver={} at={}", vote.name, vote.approver.username, vote.created.as_second())
         });
-        Grant { uid: self.brought.uid, class: self.brought.class.clone(), votes: told.collect(), signatures }
+        let approvers: BTreeSet<String> =
+            votes.iter().filter(counts).map(|vote| vote.approver.username.clone()).collect();
+        Grant {
+            uid: self.brought.uid,
+            class: self.brought.class.clone(),
+            votes: told.collect(),
+            signatures,
+            approvers: approvers.into_iter().collect(),
+        }
     }
 }
 

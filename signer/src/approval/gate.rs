@@ -1,4 +1,4 @@
-//! What is found out about a request before the engine's turn: policies are asked, approvals are read.
+//! What is found out about a request before the engine's turn: approvals are read, policies are asked.
 //!
 //! Nothing is refused here. A repeat of a request that was signed gets its stored answer whatever policies say by then, and
 //! only the engine knows whether it is one.
@@ -33,11 +33,12 @@ pub struct Cleared {
 impl Gate {
     /// Finds out about the approvals that a request brings, and what policies say to it.
     pub async fn examine(&self, brought: Vec<Brought>, question: Question, clock: &dyn Clock) -> Cleared {
-        let verdict = self.policies.ask(question, clock).await;
         let mut evidence = Vec::with_capacity(brought.len());
         for one in brought {
             evidence.push(evidence::read(one, &self.pinned, self.records.as_deref(), clock.now()).await);
         }
+        let given = evidence.iter().filter_map(|one| one.given(clock.now())).collect();
+        let verdict = self.policies.ask(question, given, clock).await;
         Cleared { evidence, verdict }
     }
 }

@@ -68,5 +68,5 @@ impl Scene<'_> {
 
 fn looked_up(key: &Authority, created: bool) -> Answer {
     let log_index = key.row().log_index;
-    Answer { certificate: Vec::new(), parents: Vec::new(), step: 0, log_index, repeated: !created, created }
+    Answer { log_index, repeated: !created, created, ..Answer::default() }
 }

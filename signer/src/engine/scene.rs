@@ -1,6 +1,6 @@
 //! What one turn looks at, and the judgement of each request within it.
 
-use super::{Answer, Refused, Reply};
+use super::{Answer, Counting, Refused, Reply};
 use crate::access::{may_use, with_callers};
 use crate::approval::grant::Case;
 use crate::approval::{Approved, Cleared, Needed, effect};
@@ -10,9 +10,9 @@ use crate::constraints::KeyConstraints;
 use crate::history::{Ask, Past, judge as judge_history};
 use crate::ids::{RequestId, Uid};
 use crate::judge;
-use crate::ledger::{LedgerError, MarkRow, Purpose as LedgerPurpose, RequestRow, View};
+use crate::ledger::{LedgerError, MarkRow, Purpose as LedgerPurpose, RequestRow, RequestState, View};
 use crate::log::entry::{Kind, Value};
-use crate::parse::{ValidEnsure, ValidIssue};
+use crate::parse::{ValidEnsure, ValidIssue, ValidLookUp};
 use crate::path::{Linted, Purpose, Turn};
 use crate::purpose;
 use crate::refusal::{About, Reason, Refusal};
@@ -182,6 +182,17 @@ impl Scene<'_> {
             self.turn.enter(&entry)?;
         }
         Ok(())
+    }
+
+    /// What counts for each request. A request whose outcome is not known has nothing that counts.
+    pub(super) fn look_up(&mut self, ask: &ValidLookUp) -> Result<Vec<Option<Counting>>, Refusal> {
+        self.fence(ask.fencing)?;
+        let one = |id: &RequestId| {
+            let history = self.view.history(id).map_err(|error| Refusal::unavailable(&error.to_string()))?;
+            let signed = history.row.filter(|row| row.state() == RequestState::Signed);
+            Ok(signed.map(|row| Counting { serial: row.serial, log_index: row.log_index }))
+        };
+        ask.ids.iter().map(one).collect()
     }
 
     /// A leaf: fencing, authority, past, constraints, approvals, lint, in this order.
@@ -448,7 +459,7 @@ fn again(row: RequestRow, id: RequestId, parents: Vec<Vec<u8>>) -> Answer {
         step: id.step,
         log_index: row.log_index,
         repeated: true,
-        created: false,
+        ..Answer::default()
     }
 }
 

@@ -265,6 +265,21 @@ impl Writer {
                 });
                 self.follow(ticket, id, course, reply, scene);
             }
+            Job::LookUp(asked) => {
+                let Asked { ask, caller, reply, .. } = *asked;
+                match scene.look_up(&ask) {
+                    Ok(counting) => {
+                        let answer = Answer { counting, repeated: true, ..Answer::default() };
+                        scene.answers.push((reply, Ok(answer)));
+                    }
+                    Err(refusal) => {
+                        let operation = "LookUp";
+                        let refused =
+                            Refused { refusal, caller, operation, id: None, authority: None, count: 1 };
+                        scene.refuse(refused, reply);
+                    }
+                }
+            }
             Job::Key(asked) => {
                 if let Some(line) = self.busy.get_mut(&asked.ask.uid) {
                     return line.push_back(Job::Key(asked));
@@ -422,7 +437,8 @@ impl Writer {
         let Released { ticket, id, certificate, log_index, .. } = released;
         if let Some(Waiting { reply, parents, created }) = self.waiting.remove(&ticket) {
             let certificate = certificate.der().to_vec();
-            let answer = Answer { certificate, parents, step: id.step, log_index, repeated: false, created };
+            let answer =
+                Answer { certificate, parents, step: id.step, log_index, created, ..Answer::default() };
             let _ = reply.send(Ok(answer));
         }
     }
@@ -440,6 +456,9 @@ impl Writer {
                     let _ = asked.reply.send(Err(refusal.clone()));
                 }
                 Job::Key(asked) => {
+                    let _ = asked.reply.send(Err(refusal.clone()));
+                }
+                Job::LookUp(asked) => {
                     let _ = asked.reply.send(Err(refusal.clone()));
                 }
                 Job::Refuse(refuse) => {

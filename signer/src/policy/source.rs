@@ -4,7 +4,7 @@ use super::question::Question;
 use super::verdict::Verdict;
 use jiff::{SignedDuration, Timestamp};
 use keywright_ambient::Clock;
-use keywright_policy::{Member, PolicySet};
+use keywright_policy::{Approval, Member, PolicySet};
 use keywright_signer_cluster::{ObjectName, PolicySource, ReadError, StoredPolicy};
 use serde::Deserialize;
 use serde_json::Value;
@@ -31,9 +31,17 @@ struct Cluster {
     kept: Mutex<Kept>,
 }
 
+/// The policies in force.
+#[derive(Clone)]
+struct InForce {
+    set: Arc<PolicySet>,
+    /// Digest of those of the API server alone: what an asker sees.
+    seen: Arc<str>,
+}
+
 #[derive(Default)]
 struct Kept {
-    read: Option<(Timestamp, Arc<PolicySet>)>,
+    read: Option<(Timestamp, InForce)>,
     members: BTreeMap<String, (Value, Arc<Member>)>,
     issuers: BTreeMap<String, ObjectName>,
 }
@@ -90,22 +98,31 @@ impl Policies {
         Self { cluster: Some(Arc::new(Cluster { source, kept: Mutex::default() })), ..self }
     }
 
-    /// Asks them.
-    pub async fn ask(&self, question: Question, clock: &dyn Clock) -> Verdict {
-        match self.answer(question, clock).await {
+    /// Asks them. `approvals`: those that are given and may be used.
+    pub async fn ask(&self, question: Question, approvals: Vec<Approval>, clock: &dyn Clock) -> Verdict {
+        match self.answer(question, approvals, clock).await {
             Ok(verdict) => verdict,
             Err(error) => Verdict::unread(&error.to_string()),
         }
     }
 
-    async fn answer(&self, question: Question, clock: &dyn Clock) -> Result<Verdict, ReadError> {
+    async fn answer(
+        &self,
+        question: Question,
+        approvals: Vec<Approval>,
+        clock: &dyn Clock,
+    ) -> Result<Verdict, ReadError> {
         let set = match &self.cluster {
+            // Whoever asks saw policies that this signer knows nothing of.
             None => Arc::clone(&self.fixed_set),
-            Some(cluster) => cluster.set(&self.fixed, clock).await?,
+            Some(cluster) => {
+                let in_force = cluster.in_force(&self.fixed, &question.seen, clock).await?;
+                if !question.seen.is_empty() && *question.seen != *in_force.seen {
+                    return Ok(Verdict::stale(in_force.set.digest()));
+                }
+                in_force.set
+            }
         };
-        if !question.seen.is_empty() && question.seen != set.digest() {
-            return Ok(Verdict::stale(set.digest()));
-        }
         if set.digest().is_empty() {
             return Ok(Verdict::default());
         }
@@ -123,27 +140,36 @@ impl Policies {
                 (facts, issuer)
             }
         };
-        let input = question.input(facts, issuer, clock.now());
+        // What a policy was shown it may have counted on: so it has to hold for this effect, and is used up by it.
+        let shown: Vec<String> = approvals.iter().map(|approval| approval.class.clone()).collect();
+        let input = question.input(facts, issuer, approvals, clock.now());
         // A slow policy must not hold up whoever is served beside it.
         let decided = tokio::task::spawn_blocking(move || (set.decide(&input), input)).await;
         let (decision, input) = decided.map_err(|ended| ReadError::Unavailable(ended.to_string()))?;
         if let Ok(record) = serde_json::to_string(&decision.record(&input)) {
             tracing::debug!(target: "keywright::decision", decision = decision.id, record, "policies were asked");
         }
-        Ok(Verdict::of(decision))
+        Ok(Verdict::of(decision).and_classes(shown))
     }
 }
 
 impl Cluster {
-    /// The policies, read again if they are older than [`FRESH`]; what did not change is not compiled again.
-    async fn set(&self, fixed: &[Arc<Member>], clock: &dyn Clock) -> Result<Arc<PolicySet>, ReadError> {
+    /// The policies, read again if they are older than [`FRESH`] or the asker saw others; what did not change is not
+    /// compiled again. `seen`: digest of those that it saw; empty: it does not say.
+    async fn in_force(
+        &self,
+        fixed: &[Arc<Member>],
+        seen: &str,
+        clock: &dyn Clock,
+    ) -> Result<InForce, ReadError> {
         let mut kept = self.kept.lock().await;
         // A clock that was set back makes the list look younger than it is, or from the future: then it is read again.
         let now = clock.now();
-        if let Some((at, set)) = &kept.read
+        if let Some((at, in_force)) = &kept.read
             && (SignedDuration::ZERO..FRESH).contains(&now.duration_since(*at))
+            && (seen.is_empty() || *in_force.seen == *seen)
         {
-            return Ok(Arc::clone(set));
+            return Ok(in_force.clone());
         }
         let stored = self.source.policies().await?;
         let mut members = BTreeMap::new();
@@ -154,12 +180,13 @@ impl Cluster {
             };
             members.insert(name, (spec, member));
         }
-        let all = members.values().map(|(_, member)| Arc::clone(member)).chain(fixed.iter().cloned());
-        let set = PolicySet::new(all.collect()).map(Arc::new);
+        let own: Vec<Arc<Member>> = members.values().map(|(_, member)| Arc::clone(member)).collect();
+        let all = own.iter().chain(fixed).cloned().collect();
         kept.members = members;
-        let set = set.map_err(|same| ReadError::Unavailable(same.to_string()))?;
-        kept.read = Some((now, Arc::clone(&set)));
-        Ok(set)
+        let of = |members| PolicySet::new(members).map_err(|same| ReadError::Unavailable(same.to_string()));
+        let in_force = InForce { set: Arc::new(of(all)?), seen: of(own)?.digest().into() };
+        kept.read = Some((now, in_force.clone()));
+        Ok(in_force)
     }
 
     /// The issuer that has an authority; its names are for ever. Errors: none has it, or nobody can be asked.

@@ -1,7 +1,7 @@
 //! What policies said, and whether it is in the way.
 
 use crate::refusal::{About, Reason, Refusal};
-use keywright_policy::{Decision, Outcome};
+use keywright_policy::{Decision, Denied, Outcome};
 use std::collections::BTreeSet;
 
 /// What policies said to one request. The default: there are none.
@@ -17,24 +17,27 @@ pub struct Verdict {
 impl Verdict {
     /// Of a decision.
     pub fn of(decision: Decision) -> Self {
-        let digest = decision.policy_digest.clone();
-        let (classes, refusal) = match decision.outcome {
-            Outcome::Allow => (BTreeSet::new(), None),
-            Outcome::RequireApproval { classes } => (classes.into_iter().collect(), None),
-            Outcome::Deny { denials } => {
-                let said: Vec<String> = denials
-                    .iter()
-                    .map(|one| format!("policy {}, rule {}: {}", one.policy, one.rule, one.message))
-                    .collect();
-                let fix = denials.iter().find_map(|one| one.fix.clone());
-                let fix =
-                    fix.unwrap_or_else(|| "change what is asked for, or ask those who own the policy".into());
-                let rule = format!("{} (decision {})", said.join("; "), decision.id);
-                let about = About { policies: digest.clone(), decision: decision.id, ..About::default() };
-                (BTreeSet::new(), Some(Refusal::new(Reason::PolicyDenied, "", rule, fix).about(about)))
-            }
+        let refusal = decision.denied().map(|Denied { rule, fix }| {
+            let rule = format!("{rule} (decision {})", decision.id);
+            let about = About {
+                policies: decision.policy_digest.clone(),
+                decision: decision.id.clone(),
+                ..About::default()
+            };
+            Refusal::new(Reason::PolicyDenied, "", rule, fix).about(about)
+        });
+        let classes = match decision.outcome {
+            Outcome::RequireApproval { classes } => classes.into_iter().collect(),
+            Outcome::Allow | Outcome::Deny { .. } => BTreeSet::new(),
         };
-        Self { digest, classes, refusal }
+        Self { digest: decision.policy_digest, classes, refusal }
+    }
+
+    /// With these classes beside those that policies want.
+    #[must_use]
+    pub fn and_classes(mut self, classes: Vec<String>) -> Self {
+        self.classes.extend(classes);
+        self
     }
 
     /// There is none: what was needed could not be found out.

@@ -3,7 +3,7 @@
 use super::{Denial, Rule, World};
 use crate::attempt::{Action, Attempt};
 use crate::kind::Kind;
-use keywright_policy::{Input, Issuer, Member, Outcome, User};
+use keywright_policy::{Denied, Input, Issuer, Member, Outcome, User};
 use kube::core::DynamicObject;
 use serde_json::Value;
 
@@ -45,21 +45,11 @@ pub(super) fn judge(attempt: &Attempt<'_>, world: &World) -> Result<Vec<String>,
             .iter()
             .map(|one| format!("policy {} (audit only, rule {}): {}", one.policy, one.rule, one.message)),
     );
-    match decision.outcome {
-        Outcome::Allow => {}
-        Outcome::RequireApproval { classes } => {
-            warnings.push(format!("policies want an approval before this is issued: {}", classes.join(", ")));
-        }
-        Outcome::Deny { denials } => {
-            let said: Vec<String> = denials
-                .iter()
-                .map(|denial| format!("policy {}, rule {}: {}", denial.policy, denial.rule, denial.message))
-                .collect();
-            let fix = denials.iter().find_map(|denial| denial.fix.clone());
-            let fix =
-                fix.unwrap_or_else(|| "change what is asked for, or ask those who own the policy".to_owned());
-            return Err(Denial::new(Rule::Policy, said.join("; "), fix));
-        }
+    if let Some(Denied { rule, fix }) = decision.denied() {
+        return Err(Denial::new(Rule::Policy, rule, fix));
+    }
+    if let Outcome::RequireApproval { classes } = decision.outcome {
+        warnings.push(format!("policies want an approval before this is issued: {}", classes.join(", ")));
     }
     warnings.truncate(WARNINGS);
     Ok(warnings.into_iter().map(|warning| warning.chars().take(WARNING).collect()).collect())

@@ -14,6 +14,7 @@ use keywright_crds::{
 use keywright_signer_protocol::v1alpha1::{ApprovalUse, SignedApproval};
 use kube::ResourceExt;
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Longest readable part of a request's name.
@@ -55,6 +56,8 @@ pub struct Waiting {
     pub missing: Vec<MissingApproval>,
     /// Until when.
     pub expires: Option<Timestamp>,
+    /// Requests of other classes for the same effect that wait too.
+    pub beside: Vec<Waiting>,
 }
 
 /// A request of which nothing comes.
@@ -69,12 +72,27 @@ pub struct Refused {
 }
 
 impl Waiting {
+    /// For requests that are about to be filed. `None`: there are none.
+    pub fn just_asked(requests: &[ApprovalRequest]) -> Option<Self> {
+        let mut all = requests.iter().map(|request| Self {
+            namespace: request.namespace().unwrap_or_default(),
+            request: request.name_any(),
+            class: request.spec.approval_class.clone(),
+            missing: Vec::new(),
+            expires: None,
+            beside: Vec::new(),
+        });
+        all.next().map(|first| Self { beside: all.collect(), ..first })
+    }
+
     /// What is waited for, and the command that ends it.
     pub fn words(&self) -> String {
-        let Self { namespace, request, class, missing, expires } = self;
+        let Self { namespace, request, class, missing, expires, beside } = self;
         let until = expires.map_or_else(String::new, |at| format!(", until {}", shown(at)));
         let how = how(Some(namespace), Some(request));
-        format!("Class {class:?} has to agree first; still missing: {}{until}. {how}", who(missing))
+        let own =
+            format!("Class {class:?} has to agree first; still missing: {}{until}. {how}", who(missing));
+        std::iter::once(own).chain(beside.iter().map(Self::words)).collect::<Vec<_>>().join(" ")
     }
 }
 
@@ -97,7 +115,7 @@ impl Refused {
     }
 }
 
-/// What these requests, all for one effect, come to. The first that stops or waits decides.
+/// What these requests, all for one effect, come to. The first that stops decides; else all that wait are waited for.
 pub fn consent(filed: &[Filed]) -> Consent {
     if filed.is_empty() {
         return Consent::Unasked;
@@ -118,18 +136,30 @@ pub fn consent(filed: &[Filed]) -> Consent {
         let (namespace, request) = place(&one.request);
         return Consent::Refused(Refused { namespace, request, phase: phase(one) });
     }
-    if let Some(one) = filed.iter().find(|one| phase(one) == ApprovalPhase::Pending) {
+    let mut waiting = filed.iter().filter(|one| phase(one) == ApprovalPhase::Pending).map(|one| {
         let (namespace, request) = place(&one.request);
         let status = one.request.status.clone().unwrap_or_default();
-        return Consent::Waiting(Waiting {
+        Waiting {
             namespace,
             request,
             class: one.request.spec.approval_class.clone(),
             missing: status.missing,
             expires: status.expires_at.map(|at| at.0),
-        });
+            beside: Vec::new(),
+        }
+    });
+    if let Some(first) = waiting.next() {
+        return Consent::Waiting(Waiting { beside: waiting.collect(), ..first });
     }
     Consent::Given(filed.iter().map(Filed::as_use).collect())
+}
+
+/// Usernames of those whose votes for a request count, sorted; from its status, so none before that was written.
+pub fn agreed(request: &ApprovalRequest) -> Vec<String> {
+    let votes = request.status.iter().flat_map(|status| &status.votes);
+    let counted = votes.filter(|vote| vote.verdict == ApprovalVerdict::Approve && vote.ignored.is_none());
+    let names: BTreeSet<String> = counted.map(|vote| vote.approver.clone()).collect();
+    names.into_iter().collect()
 }
 
 impl Filed {
@@ -214,4 +244,63 @@ fn bounded(diff: &str) -> String {
     let most = LONGEST_DIFF - MORE.len();
     let cut = (0..=most).rev().find(|&at| diff.is_char_boundary(at)).unwrap_or(0);
     format!("{}{MORE}", &diff[..cut])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use keywright_crds::{ApprovalRequestStatus, VoteSummary};
+
+    fn filed(class: &str, phase: ApprovalPhase) -> Filed {
+        let spec = ApprovalRequestSpec { approval_class: class.to_owned(), ..ApprovalRequestSpec::default() };
+        let mut request = ApprovalRequest::new(&format!("web-{class}"), spec);
+        request.metadata.namespace = Some("shop".to_owned());
+        let missing = vec![MissingApproval { group: format!("group of {class}"), count: 1 }];
+        request.status =
+            Some(ApprovalRequestStatus { phase: Some(phase), missing, ..ApprovalRequestStatus::default() });
+        Filed { request: Arc::new(request), votes: Vec::new() }
+    }
+
+    #[test]
+    fn all_classes_that_are_waited_for_are_told_each_with_its_command() {
+        let all = ["one", "two", "three"];
+        let filed = all.map(|class| {
+            filed(class, if class == "two" { ApprovalPhase::Approved } else { ApprovalPhase::Pending })
+        });
+        let Consent::Waiting(on) = consent(&filed) else { panic!("it waits") };
+        let words = on.words();
+        for class in ["one", "three"] {
+            assert!(words.contains(&format!("Class {class:?}")), "{words}");
+            assert!(words.contains(&format!("group of {class}")), "{words}");
+            assert!(words.contains(&format!("approve web-{class}")), "{words}");
+        }
+        assert!(!words.contains("two"), "{words}");
+    }
+
+    #[test]
+    fn one_refusal_stops_what_others_still_wait_for() {
+        let filed = [filed("one", ApprovalPhase::Pending), filed("two", ApprovalPhase::Denied)];
+        let Consent::Refused(refused) = consent(&filed) else { panic!("it is refused") };
+        assert_eq!(refused.request, "web-two");
+    }
+
+    #[test]
+    fn only_votes_that_count_are_shown_as_agreement() {
+        let vote = |approver: &str, verdict, ignored: Option<&str>| VoteSummary {
+            name: String::new(),
+            approver: approver.to_owned(),
+            verdict,
+            ignored: ignored.map(str::to_owned),
+        };
+        let mut request = ApprovalRequest::new("web", ApprovalRequestSpec::default());
+        assert!(agreed(&request).is_empty(), "without a status nobody did");
+        let votes = vec![
+            vote("bob", ApprovalVerdict::Approve, None),
+            vote("alice", ApprovalVerdict::Approve, None),
+            vote("carol", ApprovalVerdict::Approve, Some("SelfApproval")),
+            vote("dave", ApprovalVerdict::Deny, None),
+        ];
+        request.status = Some(ApprovalRequestStatus { votes, ..ApprovalRequestStatus::default() });
+        assert_eq!(agreed(&request), ["alice", "bob"]);
+    }
 }

@@ -33,6 +33,8 @@ pub struct World {
     pub revision: u64,
     /// `status.serialNumber` and `status.logIndex`: what was published under that revision.
     pub published: Option<(String, u64)>,
+    /// Serial number that the signer says does not count, because it signed another answer to the same request since.
+    pub superseded: Option<String>,
 }
 
 /// Another Certificate that names the same Secret.
@@ -89,7 +91,7 @@ pub enum Because {
     Damaged,
     /// It is not what the spec and the issuer describe now.
     Changed,
-    /// It is not the one that was published last under its number.
+    /// It is not the one that counts under its number.
     Displaced,
     /// It is due.
     Due,
@@ -289,8 +291,12 @@ fn needed(
 
 /// A leader that was paused while it wrote the Secret can finish that write after the next one has published its own
 /// answer to the same request. What lies there then is the certificate that the signer recorded as superseded: another
-/// serial, signed earlier. A status that somebody edited differs in one of the two only.
+/// serial, signed earlier. A status that somebody edited differs in one of the two only. Where the status does not tell, the
+/// signer does.
 fn displaced(world: &World, leaf: &LeafFacts) -> bool {
+    if world.superseded.as_ref() == Some(&leaf.serial) {
+        return true;
+    }
     let other = world.published.as_ref().filter(|(serial, _)| *serial != leaf.serial);
     leaf.revision == world.revision
         && other.is_some_and(|(_, index)| leaf.log_index.is_some_and(|i| i < *index))

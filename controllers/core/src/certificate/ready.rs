@@ -113,7 +113,7 @@ impl Outcome {
                 ),
             ),
             Self::PolicyDenied { words, leaf } => {
-                (State::Failed, "PolicyDenied", format!("{words}{}", meanwhile(leaf.as_ref())))
+                (State::Failed, "PolicyDenied", format!("{words}.{}", meanwhile(leaf.as_ref())))
             }
             Self::SignerUnavailable { words, leaf } => (
                 State::InProgress,

@@ -117,6 +117,11 @@ pub fn at_revision(request: signer::EnsureAuthorityRequest, world: &World) -> si
     signer::EnsureAuthorityRequest { request_key, ..request }
 }
 
+/// Whether the request asks for a certificate that the status does not show.
+pub fn certifies(request: &signer::EnsureAuthorityRequest, world: &World) -> bool {
+    request.request_key.as_ref().is_some_and(|key| key.step > revision(world))
+}
+
 /// The longest life of a leaf that this authority and those above it allow.
 pub fn max_leaf(authority: &ValidAuthority, world: &World) -> Option<SignedDuration> {
     let above = match &world.parent {

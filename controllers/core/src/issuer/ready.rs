@@ -25,6 +25,8 @@ pub enum Outcome {
     ApprovalRefused { because: Unagreed, authority: Option<Box<AuthorityStatus>> },
     /// The signer does not take an approval that seemed to hold.
     ApprovalNotTaken { words: String },
+    /// A policy denies its next certificate.
+    PolicyDenied { words: String, authority: Option<Box<AuthorityStatus>> },
     /// The parent has to come first.
     Waiting { on: Waiting, parent: IssuerRef },
     /// The signer gave no answer, or could not sign just now.
@@ -55,6 +57,9 @@ impl Outcome {
                 let (reason, words) = because.words();
                 let fix = "edit the spec, or delete that request to ask again.";
                 (or(State::Kept, State::Failed), reason, format!("{words}; {fix}{meanwhile}"))
+            }
+            Self::PolicyDenied { words, .. } => {
+                (or(State::Kept, State::Failed), "PolicyDenied", format!("{words}.{meanwhile}"))
             }
             Self::ApprovalNotTaken { words } => (
                 or(State::Changing, State::InProgress),
@@ -122,9 +127,11 @@ pub fn status(old: &IssuerStatus, outcome: &Outcome, generation: i64, now: Times
     let authority = match outcome {
         Outcome::Current { authority, .. }
         | Outcome::AwaitingApproval { authority: Some(authority), .. }
-        | Outcome::ApprovalRefused { authority: Some(authority), .. } => Some(authority.as_ref().clone()),
+        | Outcome::ApprovalRefused { authority: Some(authority), .. }
+        | Outcome::PolicyDenied { authority: Some(authority), .. } => Some(authority.as_ref().clone()),
         Outcome::AwaitingApproval { authority: None, .. }
         | Outcome::ApprovalRefused { authority: None, .. }
+        | Outcome::PolicyDenied { authority: None, .. }
         | Outcome::ApprovalNotTaken { .. }
         | Outcome::Waiting { .. }
         | Outcome::SignerUnavailable { .. }
@@ -155,6 +162,7 @@ fn approval(old: &IssuerStatus, outcome: &Outcome, now: Timestamp) -> Option<Obj
         // Nobody has to agree any more: what was asked for is given up.
         Outcome::Current { used: None, .. } => used_before(),
         Outcome::ApprovalRefused { .. }
+        | Outcome::PolicyDenied { .. }
         | Outcome::ApprovalNotTaken { .. }
         | Outcome::Waiting { .. }
         | Outcome::SignerUnavailable { .. }

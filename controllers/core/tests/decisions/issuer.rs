@@ -163,6 +163,7 @@ fn on() -> Awaited {
         class: "production".into(),
         missing: Vec::new(),
         expires: None,
+        beside: Vec::new(),
     }
 }
 

@@ -35,6 +35,11 @@ fn a_certificate_is_asked_for_when_it_is_missing_damaged_changed_due_or_requeste
             },
             "Sign Displaced step 2 keep false over 41",
         ),
+        (
+            "what the signer says does not count",
+            |s| s.superseded = s.cert.status.as_ref().unwrap().serial_number.clone(),
+            "Sign Displaced step 2 keep false over 41",
+        ),
         ("garbage in tls.crt", |s| s.put("tls.crt", b"x"), "Sign Damaged step 2 keep false over 41"),
         ("garbage in tls.key", |s| s.put("tls.key", b"x"), "Sign Damaged step 2 keep false over 41"),
         (

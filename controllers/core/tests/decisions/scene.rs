@@ -114,6 +114,7 @@ pub(crate) struct Scene {
     pub(crate) rivals: Vec<Rival>,
     pub(crate) secret: Option<Secret>,
     pub(crate) revision: u64,
+    pub(crate) superseded: Option<String>,
 }
 
 impl Scene {
@@ -142,6 +143,7 @@ impl Scene {
             rivals: Vec::new(),
             secret: Some(secret),
             revision: 1,
+            superseded: None,
         }
     }
 
@@ -185,6 +187,7 @@ impl Scene {
             published: self.cert.status.as_ref().and_then(|status| {
                 Some((status.serial_number.clone()?, u64::try_from(status.log_index?).ok()?))
             }),
+            superseded: self.superseded.clone(),
         };
         decide(&valid(&self.cert), &world)
     }

@@ -32,6 +32,8 @@ pub(crate) struct Sight {
     pub(crate) newest: u64,
     /// What lies in the Secret now: it is read from the API server itself.
     pub(crate) secret: Option<Leaf>,
+    /// Whether the signer has told it that this does not count.
+    pub(crate) superseded: bool,
 }
 
 /// A plan, as far as this model goes on with it.
@@ -65,12 +67,13 @@ impl Real {
             return *known;
         }
         let scene = &self.specs[usize::from(sight.names)];
-        let published = sight.told.map(|leaf| {
+        let serial = |leaf: Leaf| {
             let Found::Ours(held) = read(Some(self.secret(leaf)), MANAGER) else {
                 unreachable!("it was published")
             };
-            (held.leaf.expect("it was published").serial().to_string(), leaf.index)
-        });
+            held.leaf.expect("it was published").serial().to_string()
+        };
+        let published = sight.told.map(|leaf| (serial(leaf), leaf.index));
         let world = World {
             now: scene.now,
             issuer: scene.issuer.clone(),
@@ -78,6 +81,7 @@ impl Real {
             found: read(sight.secret.map(|leaf| self.secret(leaf)), MANAGER),
             revision: sight.told.map_or(0, |leaf| leaf.step).max(sight.newest),
             published,
+            superseded: sight.secret.filter(|_| sight.superseded).map(serial),
         };
         let next = match decide(&valid(&scene.cert), &world) {
             Plan::Sign { order } => Next::Sign { step: order.step },

@@ -30,6 +30,8 @@ pub(crate) enum Request {
     Publish { sender: Sender, leaf: Leaf, over: Option<u8> },
     /// To the API server: the status.
     Tell { sender: Sender, leaf: Leaf },
+    /// To the signer: whether this one counts.
+    LookUp { sender: Sender, leaf: Leaf },
 }
 
 /// One life of one operator: which, and its fencing token.
@@ -42,7 +44,10 @@ pub(crate) struct Sender {
 impl Request {
     fn sender(self) -> Sender {
         match self {
-            Self::Ask { sender, .. } | Self::Publish { sender, .. } | Self::Tell { sender, .. } => sender,
+            Self::Ask { sender, .. }
+            | Self::Publish { sender, .. }
+            | Self::Tell { sender, .. }
+            | Self::LookUp { sender, .. } => sender,
         }
     }
 }
@@ -57,6 +62,10 @@ struct Operator {
     kept: Option<(u64, u8, u8)>,
     /// The newest step that the signer has told it of.
     newest: u64,
+    /// What the signer answered it with, or said to count.
+    confirmed: Option<Leaf>,
+    /// What the signer said not to count.
+    superseded: Option<Leaf>,
     /// The cache: names and status.
     names: u8,
     told: Option<Leaf>,
@@ -112,7 +121,16 @@ pub(crate) enum Action {
 
 impl State {
     pub(crate) fn new(trouble: Trouble) -> Self {
-        let operator = Operator { token: 0, busy: false, kept: None, newest: 0, names: 0, told: None };
+        let operator = Operator {
+            token: 0,
+            busy: false,
+            kept: None,
+            newest: 0,
+            confirmed: None,
+            superseded: None,
+            names: 0,
+            told: None,
+        };
         Self {
             names: 0,
             secret: None,
@@ -131,11 +149,12 @@ impl State {
         }
     }
 
-    /// One for the first, and one more for each thing that can ask for one. A new life may cost three: for what its old
-    /// cache wants, for what a late write of the one before undoes, and for what is wanted.
+    /// One for the first, and one more for each thing that can ask for one. A new life may cost four: for what its old
+    /// cache wants, for what a late write of the one before undoes, for what that wrote and does not count, and for what is
+    /// wanted.
     pub(crate) fn most_signatures(&self) -> u64 {
         let given = self.given;
-        let causes = given.edits + given.deletions + 3 * (given.crashes + given.changes) + 2 * given.twice;
+        let causes = given.edits + given.deletions + 4 * (given.crashes + given.changes) + 2 * given.twice;
         u64::from(1 + causes + given.lost)
     }
 
@@ -227,7 +246,8 @@ impl State {
         if !self.given.late {
             self.wire.retain(|request| request.sender().who != who);
         }
-        self.operators[who] = Operator { token, busy: false, kept: None, newest: 0, ..before };
+        let forgotten = Operator { kept: None, newest: 0, confirmed: None, superseded: None, ..before };
+        self.operators[who] = Operator { token, busy: false, ..forgotten };
     }
 
     fn refresh(&mut self, who: usize) {
@@ -243,7 +263,8 @@ impl State {
             return None;
         }
         let Operator { names, told, newest, .. } = operator;
-        let sight = Sight { names, told, newest, secret: self.secret };
+        let superseded = self.secret.is_some() && operator.superseded == self.secret;
+        let sight = Sight { names, told, newest, secret: self.secret, superseded };
         let sender = Sender { who, token: operator.token };
         let mut next = self.clone();
         let request = match real.plan(sight) {
@@ -258,10 +279,11 @@ impl State {
             }
             Next::Tell => {
                 let leaf = self.secret?;
-                if operator.told == Some(leaf) {
-                    return None;
+                match operator.told == Some(leaf) {
+                    false => Request::Tell { sender, leaf },
+                    true if operator.confirmed == Some(leaf) => return None,
+                    true => Request::LookUp { sender, leaf },
                 }
-                Request::Tell { sender, leaf }
             }
         };
         next.operators[who].busy = true;
@@ -280,7 +302,12 @@ impl State {
             self.wire.remove(at);
         }
         let sender = request.sender();
+        let Operator { confirmed, superseded, .. } = self.operators[sender.who];
         let answer = self.carry_out(request);
+        if !heard {
+            let operator = &mut self.operators[sender.who];
+            (operator.confirmed, operator.superseded) = (confirmed, superseded);
+        }
         let waits = self.is_alive(sender) && self.operators[sender.who].busy;
         if !waits {
             return;
@@ -310,7 +337,19 @@ impl State {
     fn carry_out(&mut self, request: Request) -> Option<Request> {
         match request {
             // The signer refuses a leader of before.
-            Request::Ask { sender, .. } if sender.token < self.fence => None,
+            Request::Ask { sender, .. } | Request::LookUp { sender, .. } if sender.token < self.fence => None,
+            Request::LookUp { sender, leaf } => {
+                self.fence = sender.token;
+                let counts = self.live.iter().find(|other| other.step == leaf.step);
+                if self.is_alive(sender) {
+                    let operator = &mut self.operators[sender.who];
+                    match counts.is_none_or(|counts| *counts == leaf) {
+                        true => operator.confirmed = Some(leaf),
+                        false => operator.superseded = Some(leaf),
+                    }
+                }
+                None
+            }
             // It refuses a step that is past, and tells the newest one.
             Request::Ask { sender, step, .. } if step < self.newest => {
                 self.fence = sender.token;
@@ -323,6 +362,9 @@ impl State {
                 self.fence = sender.token;
                 let stored = self.live.iter().find(|leaf| (leaf.step, leaf.key) == (step, key)).copied();
                 let leaf = stored.unwrap_or_else(|| self.sign(Leaf { names, step, key, index: self.signed }));
+                if self.is_alive(sender) {
+                    self.operators[sender.who].confirmed = Some(leaf);
+                }
                 Some(Request::Publish { sender, leaf, over })
             }
             // Written over nothing it is an apply by the same manager, which has no precondition.

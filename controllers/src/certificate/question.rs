@@ -1,0 +1,50 @@
+//! A Certificate, as policies are asked about it before the signer is.
+
+use crate::verdict::Asker;
+use keywright_approvals::effect::{Names, Subject, usage_names};
+use keywright_controllers_core::certificate::decide::Order;
+use keywright_controllers_core::certificate::valid::ValidCertificate;
+use keywright_crds::{Certificate, IssuerKind};
+use keywright_pki::key::PublicKey;
+use keywright_policy::{Approval, Csr, Issuer, Key, Leaf, Question};
+use std::collections::BTreeSet;
+
+/// What would be certified.
+pub(super) fn question(cert: &ValidCertificate, order: &Order, key: &PublicKey) -> Question {
+    let names = Names::from(&cert.sans);
+    let list = |all: &BTreeSet<String>| all.iter().cloned().collect();
+    let (algorithm, size) = key.algorithm().spec();
+    let csr = Csr {
+        subject: cert.subject.to_string(),
+        dns_names: list(&names.dns_names),
+        ip_addresses: list(&names.ip_addresses),
+        uris: list(&names.uris),
+        email_addresses: list(&names.email_addresses),
+        key_algorithm: key.algorithm().to_string(),
+        public_key_sha256: hex::encode(key.spki_sha256()),
+    };
+    Question::leaf(Leaf {
+        subject: serde_json::json!(Subject::from(&cert.subject)),
+        names: serde_json::json!(names),
+        seconds: order.life.as_secs().unsigned_abs(),
+        usages: usage_names(&cert.usages).into_iter().collect(),
+        is_ca: cert.is_ca,
+        key: Key { algorithm, size },
+        csr,
+    })
+}
+
+/// For whom.
+pub(super) fn asker<'a>(
+    object: &'a Certificate,
+    cert: &ValidCertificate,
+    approvals: Vec<Approval>,
+) -> Asker<'a> {
+    let namespace = match cert.issuer.kind {
+        IssuerKind::Issuer => Some(cert.namespace.clone()),
+        IssuerKind::ClusterIssuer => None,
+    };
+    let issuer =
+        Issuer { kind: cert.issuer.kind.name().to_owned(), name: cert.issuer.name.clone(), namespace };
+    Asker { kind: "Certificate", meta: &object.metadata, issuer: Some(issuer), approvals }
+}

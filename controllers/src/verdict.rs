@@ -1,0 +1,185 @@
+//! What policies say before the signer is asked: the same question as there, put to the policies that the watch brought.
+//!
+//! The signer's answer is the one that counts. This one spares it, and its log, what is denied anyway.
+
+use crate::context::Context;
+use keywright_approvals::records;
+use keywright_crds::Policy;
+use keywright_policy::{About, Approval, Denied, Input, Issuer, Member, PolicySet, Question, User};
+use keywright_signer_protocol::v1alpha1::{Label, PolicyFacts, UserInfo};
+use kube::ResourceExt;
+use kube::api::ObjectMeta;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The policies that were compiled last, so that none is compiled twice.
+#[derive(Default)]
+pub struct Compiled(Mutex<Kept>);
+
+#[derive(Default)]
+struct Kept {
+    members: BTreeMap<String, (Version, Arc<Member>)>,
+    set: Arc<PolicySet>,
+}
+
+/// UID and generation: a spec never changes without another of these.
+type Version = (String, i64);
+
+fn version(policy: &Policy) -> Version {
+    (policy.uid().unwrap_or_default(), policy.metadata.generation.unwrap_or_default())
+}
+
+impl Compiled {
+    /// These policies, compiled.
+    pub(crate) fn set(&self, stored: &[Arc<Policy>]) -> Arc<PolicySet> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_kept = |policy: &Arc<Policy>| {
+            kept.members.get(&policy.name_any()).is_some_and(|(known, _)| *known == version(policy))
+        };
+        if kept.members.len() == stored.len() && stored.iter().all(is_kept) {
+            return Arc::clone(&kept.set);
+        }
+        let mut old = std::mem::take(&mut kept.members);
+        for policy in stored {
+            let (name, version) = (policy.name_any(), version(policy));
+            let member = match old.remove(&name) {
+                Some((known, member)) if known == version => member,
+                Some(_) | None => Arc::new(compile(policy)),
+            };
+            kept.members.insert(name, (version, member));
+        }
+        let members = kept.members.values().map(|(_, member)| Arc::clone(member)).collect();
+        // Names are those of a map, so no two are the same.
+        kept.set = PolicySet::new(members).map(Arc::new).unwrap_or_default();
+        Arc::clone(&kept.set)
+    }
+}
+
+/// A policy as it is asked, or why it cannot be.
+pub(crate) fn compile(policy: &Policy) -> Member {
+    Member::read(&policy.name_any(), &serde_json::json!(policy.spec))
+}
+
+/// What is known around an object that a certificate is for.
+pub(crate) struct Asker<'a> {
+    /// Its kind.
+    pub(crate) kind: &'static str,
+    /// Its metadata.
+    pub(crate) meta: &'a ObjectMeta,
+    /// The issuer that is to sign; none: a root signs itself.
+    pub(crate) issuer: Option<Issuer>,
+    /// Approvals that it brings.
+    pub(crate) approvals: Vec<Approval>,
+}
+
+/// What policies said, and what the signer is told of it.
+pub(crate) struct Verdict {
+    /// Digest of the policies that were asked; empty: there are none.
+    pub(crate) seen: String,
+    /// Why not, for people.
+    pub(crate) denied: Option<String>,
+}
+
+/// Asks the policies of the cluster. Never on the thread of others: a slow policy takes its time.
+pub(crate) async fn ask(ctx: &Context, asker: Asker<'_>, question: impl FnOnce() -> Question) -> Verdict {
+    let stored = ctx.caches.policies.state();
+    let set = ctx.compiled.set(&stored);
+    let seen = set.digest().to_owned();
+    if seen.is_empty() {
+        return Verdict { seen, denied: None };
+    }
+    let now = ctx.clock.now();
+    let input = input(asker, question(), now.round(jiff::Unit::Second).unwrap_or(now).to_string());
+    match tokio::task::spawn_blocking(move || decide(&set, &input)).await {
+        Ok(denied) => Verdict { seen, denied },
+        Err(ended) => std::panic::resume_unwind(ended.into_panic()),
+    }
+}
+
+/// Why not. The words are those of the signer's refusal.
+fn decide(set: &PolicySet, input: &Input) -> Option<String> {
+    let decision = set.decide(input);
+    let denied = decision.denied();
+    if let Ok(record) = serde_json::to_string(&decision.record(input)) {
+        if denied.is_some() {
+            tracing::info!(target: "keywright::decision", decision = decision.id, record, "policies denied");
+        } else {
+            tracing::debug!(target: "keywright::decision", decision = decision.id, record, "policies were asked");
+        }
+    }
+    denied.map(|Denied { rule, fix }| format!("{rule} (decision {}); {fix}", decision.id))
+}
+
+fn input(asker: Asker<'_>, question: Question, time: String) -> Input {
+    let Asker { kind, meta, issuer, approvals } = asker;
+    let creator = records::creator(meta).unwrap_or_default();
+    question.about(About {
+        kind: kind.to_owned(),
+        namespace: meta.namespace.clone().unwrap_or_default(),
+        name: meta.name.clone().unwrap_or_default(),
+        uid: meta.uid.clone().unwrap_or_default(),
+        labels: meta.labels.clone().unwrap_or_default(),
+        annotations: meta.annotations.clone().unwrap_or_default(),
+        user: User {
+            username: creator.username,
+            uid: creator.uid,
+            groups: creator.groups.into_iter().collect(),
+            extra: creator.extra,
+        },
+        issuer,
+        approvals,
+        time,
+    })
+}
+
+/// What a signer without an API server takes the operator's word for.
+pub(crate) fn facts(meta: &ObjectMeta) -> PolicyFacts {
+    let requester = records::creator(meta).map(|who| UserInfo {
+        username: who.username,
+        uid: who.uid,
+        groups: who.groups.into_iter().collect(),
+        extra: Vec::new(),
+    });
+    let label = |(key, value): (&String, &String)| Label { key: key.clone(), value: value.clone() };
+    PolicyFacts {
+        requester,
+        labels: meta.labels.iter().flatten().map(label).collect(),
+        ..PolicyFacts::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use keywright_crds::{PolicySpec, RegoSource};
+
+    fn policy(name: &str, generation: i64, rego: &str) -> Arc<Policy> {
+        let rego = Some(RegoSource { source: format!("package keywright\n{rego}") });
+        let mut policy = Policy::new(name, PolicySpec { rego, ..PolicySpec::default() });
+        policy.metadata.uid = Some(format!("uid of {name}"));
+        policy.metadata.generation = Some(generation);
+        Arc::new(policy)
+    }
+
+    #[test]
+    fn what_did_not_change_is_not_compiled_again_and_what_is_gone_is_not_asked() {
+        let compiled = Compiled::default();
+        assert_eq!(compiled.set(&[]).digest(), "", "no policies");
+        let (one, two) = (policy("one", 1, "allow := true"), policy("two", 1, "allow := false"));
+        let first = compiled.set(&[Arc::clone(&one), Arc::clone(&two)]);
+        assert!(Arc::ptr_eq(&first, &compiled.set(&[Arc::clone(&two), Arc::clone(&one)])), "nothing is new");
+        let denied = |set: &PolicySet| decide(set, &Input::default());
+        assert!(denied(&first).is_some_and(|words| words.starts_with("policy two, rule allow: ")));
+        let edited = compiled.set(&[Arc::clone(&one), policy("two", 2, "allow := true")]);
+        assert_ne!(edited.digest(), first.digest());
+        assert_eq!(denied(&edited), None);
+        assert_ne!(compiled.set(&[one]).digest(), edited.digest());
+        assert_eq!(compiled.set(&[]).digest(), "");
+    }
+
+    #[test]
+    fn a_policy_that_does_not_compile_denies() {
+        let set = Compiled::default().set(&[policy("broken", 1, "nonsense")]);
+        assert!(decide(&set, &Input::default()).is_some_and(|words| words.contains("does not compile")));
+    }
+}
