@@ -1,8 +1,10 @@
-//! The signer, as the controllers see it: two requests, and the ways to fail.
+//! The signer, as the controllers see it: three requests, and the ways to fail.
 
 use futures::future::BoxFuture;
 use keywright_signer_protocol::v1alpha1::refusal::Reason;
-use keywright_signer_protocol::v1alpha1::{Authority, EnsureAuthorityRequest, IssueRequest, Issued, Refusal};
+use keywright_signer_protocol::v1alpha1::{
+    Authority, EnsureAuthorityRequest, IssueRequest, Issued, LogEndedApprovalRequest, Refusal,
+};
 use keywright_signer_protocol::{SignerClient, refusal_of};
 use std::time::Duration;
 use tonic::Status;
@@ -69,6 +71,15 @@ pub struct Told {
     pub constraints: String,
 }
 
+/// What became of the report that a request for approval has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EndReport {
+    /// What it came to is in the signer's log, with all votes.
+    Logged,
+    /// This signer reads no requests for approval, so they are in no log of its.
+    NoRecords,
+}
+
 /// Asks the signer. The controllers' tests put a signer without a wire in its place.
 pub trait Signer: Send + Sync + 'static {
     /// Makes, tightens, renews or shows an authority.
@@ -78,6 +89,11 @@ pub trait Signer: Send + Sync + 'static {
     ) -> BoxFuture<'_, Result<Authority, SignerError>>;
     /// One certificate.
     fn issue(&self, request: IssueRequest) -> BoxFuture<'_, Result<Issued, SignerError>>;
+    /// Reports that nothing more comes of a request for approval.
+    fn log_ended_approval(
+        &self,
+        request: LogEndedApprovalRequest,
+    ) -> BoxFuture<'_, Result<EndReport, SignerError>>;
 }
 
 /// The signer at the other end of a pinned connection.
@@ -103,6 +119,22 @@ impl Signer for RemoteSigner {
             async move { client.issue(request).await.map(tonic::Response::into_inner).map_err(|s| read(&s)) },
         )
     }
+
+    fn log_ended_approval(
+        &self,
+        request: LogEndedApprovalRequest,
+    ) -> BoxFuture<'_, Result<EndReport, SignerError>> {
+        let mut client = self.0.clone();
+        Box::pin(async move {
+            match client.log_ended_approval(request).await {
+                Ok(_) => Ok(EndReport::Logged),
+                Err(status) if refusal_of(&status).is_some_and(|r| r.reason() == Reason::NoRecords) => {
+                    Ok(EndReport::NoRecords)
+                }
+                Err(status) => Err(read(&status)),
+            }
+        })
+    }
 }
 
 fn read(status: &Status) -> SignerError {
@@ -117,6 +149,7 @@ fn read(status: &Status) -> SignerError {
         | Reason::AuthorityExpired
         | Reason::Unavailable
         | Reason::PolicyStale
+        | Reason::NotEnded
         | Reason::Internal => SignerError::Unavailable(words),
         Reason::StaleStep => SignerError::StaleStep { newest: refusal.newest_step, words },
         Reason::ApprovalRequired => SignerError::ApprovalRequired {
@@ -135,6 +168,8 @@ fn read(status: &Status) -> SignerError {
         | Reason::Forbidden
         | Reason::Constraint
         | Reason::ProofOfPossession
+        | Reason::NoRecords
+        | Reason::UnknownRequest
         | Reason::Lint => SignerError::Refused(words),
     }
 }

@@ -13,6 +13,7 @@ mod keys;
 mod scene;
 mod turn;
 
+use crate::approval::ended::Reported;
 use crate::approval::{Cleared, Gate};
 use crate::authority::{Authority, Keyring};
 use crate::authority_key::{AuthorityKey, KeyStore};
@@ -29,6 +30,7 @@ use crate::seal::Kek;
 use crate::store::{Store, StoreError};
 use keywright_ambient::{Clock, Entropy};
 use keywright_pki::algorithm::KeyAlgorithm;
+use keywright_signer_cluster::Found;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -77,6 +79,7 @@ enum Job {
     Issue(Box<Asked<ValidIssue>>),
     Ensure(Box<Asked<ValidEnsure>>),
     Key(Box<Asked<ValidKey>>),
+    Ended(Box<Told>),
     Refuse(Box<(Refused, Reply)>),
     Outcome(u64, Result<Box<Signed>, Box<Failed>>),
     Stop,
@@ -89,6 +92,14 @@ struct Asked<T> {
     caller: String,
     /// A fresh key, for a new authority.
     key: Option<AuthorityKey>,
+    reply: Reply,
+}
+
+/// A request for approval that is said to have ended, and what was found out about it.
+struct Told {
+    reported: Reported,
+    found: Result<Found, Refusal>,
+    caller: String,
     reply: Reply,
 }
 
@@ -256,6 +267,15 @@ impl Engine {
             .await
     }
 
+    /// Logs what a request for approval came to, once. Errors: it has not ended, or cannot be read.
+    pub async fn log_ended(&self, reported: Reported, caller: String) -> Result<Answer, Refusal> {
+        let found = self.gate.look_up(&reported, &*self.clock).await;
+        let (reply, answer) = oneshot::channel();
+        let job = Job::Ended(Box::new(Told { reported, found, caller, reply }));
+        // Nothing is signed, so it is in no count of signatures.
+        self.send(job, answer).await
+    }
+
     /// Logs a refusal that was decided elsewhere; returns it, or that the log cannot be written.
     pub async fn refuse(&self, refused: Refused) -> Refusal {
         let (reply, answer) = oneshot::channel();
@@ -270,14 +290,22 @@ impl Engine {
         job: Job,
         answer: oneshot::Receiver<Result<Answer, Refusal>>,
     ) -> Result<Answer, Refusal> {
-        let stopping = || Refusal::unavailable("the signer is stopping");
         let underway = self.shared.counts.begin();
-        let answer = match self.jobs.send(job) {
-            Ok(()) => answer.await.unwrap_or_else(|_| Err(stopping())),
-            Err(_) => Err(stopping()),
-        };
+        let answer = self.send(job, answer).await;
         underway.end(&answer);
         answer
+    }
+
+    async fn send(
+        &self,
+        job: Job,
+        answer: oneshot::Receiver<Result<Answer, Refusal>>,
+    ) -> Result<Answer, Refusal> {
+        let stopping = || Refusal::unavailable("the signer is stopping");
+        match self.jobs.send(job) {
+            Ok(()) => answer.await.unwrap_or_else(|_| Err(stopping())),
+            Err(_) => Err(stopping()),
+        }
     }
 
     /// Finishes what is under way, publishes the log, and ends all threads. Blocks.

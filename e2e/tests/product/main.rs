@@ -7,6 +7,7 @@
 
 mod algorithms;
 mod approvals;
+mod approvals_edits;
 mod approvals_signed;
 mod approvals_worst;
 mod cluster;
