@@ -8,6 +8,7 @@
 mod algorithms;
 mod approvals;
 mod approvals_edits;
+mod approvals_ended;
 mod approvals_signed;
 mod approvals_worst;
 mod cluster;
