@@ -151,7 +151,8 @@ pub fn authors(meta: &ObjectMeta) -> Authors {
 }
 
 fn editors(meta: &ObjectMeta) -> Vec<Identity> {
-    let lines = |name: &str| meta.annotations.as_ref().and_then(|all| all.get(name)).map(|text| text.split('\n'));
+    let lines =
+        |name: &str| meta.annotations.as_ref().and_then(|all| all.get(name)).map(|text| text.split('\n'));
     let Some(usernames) = lines(EDITOR_USERNAMES) else { return Vec::new() };
     let uids = lines(EDITOR_UIDS).into_iter().flatten().chain(std::iter::repeat(""));
     let somebody = |(username, uid): (&str, &str)| Identity {

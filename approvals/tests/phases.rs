@@ -2,8 +2,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 use keywright_approvals::{
-    Authors, Class, EffectDigest, Group, Identity, Ignored, Observed, Phase, Proof, Recorded, Request, Signed, Use, Verdict,
-    Vote, phase, phase::Wanted, tally,
+    Authors, Class, EffectDigest, Group, Identity, Ignored, Observed, Phase, Proof, Recorded, Request,
+    Signed, Use, Verdict, Vote, phase, phase::Wanted, tally,
 };
 use std::collections::{BTreeMap, BTreeSet};
 

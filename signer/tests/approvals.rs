@@ -328,7 +328,10 @@ async fn what_somebody_else_changed_is_approved_and_the_editors_are_part_of_what
     many.signed.as_mut().unwrap().target_editors = vec!["x".into(); 65];
     let with = wire::IssueRequest { approvals: vec![many], ..request.clone() };
     let refusal = refused(scene.bench.issue(&with).await);
-    assert_eq!((refusal.reason, refusal.field.as_str()), (Reason::Malformed, "approvals.signed.targetEditors"));
+    assert_eq!(
+        (refusal.reason, refusal.field.as_str()),
+        (Reason::Malformed, "approvals.signed.targetEditors")
+    );
     scene.bench.issue(&wire::IssueRequest { approvals: vec![good], ..request }).await.unwrap();
 }
 

@@ -102,14 +102,12 @@ fn with(change: impl FnOnce(&mut Found)) -> Found {
     found
 }
 
-/// What the API server answers, counted.
-struct Cluster(Mutex<(Result<Found, ReadError>, usize)>);
+/// What the API server answers.
+struct Cluster(Mutex<Result<Found, ReadError>>);
 
 impl Records for Cluster {
     fn read<'a>(&'a self, _: &'a Wanted) -> BoxFuture<'a, Result<Found, ReadError>> {
-        let mut inner = self.0.lock().unwrap();
-        inner.1 += 1;
-        let answer = inner.0.clone();
+        let answer = self.0.lock().unwrap().clone();
         async move { answer }.boxed()
     }
 }
@@ -121,7 +119,7 @@ struct Scene {
 
 impl Scene {
     fn new(answer: Result<Found, ReadError>) -> Self {
-        let cluster = Arc::new(Cluster(Mutex::new((answer, 0))));
+        let cluster = Arc::new(Cluster(Mutex::new(answer)));
         let mut bench = Bench::new();
         bench.gate = Gate { records: Some(Arc::clone(&cluster) as Arc<dyn Records>), ..Gate::default() };
         bench.close();
@@ -130,7 +128,7 @@ impl Scene {
     }
 
     fn so(&self, answer: Result<Found, ReadError>) {
-        self.cluster.0.lock().unwrap().0 = answer;
+        *self.cluster.0.lock().unwrap() = answer;
     }
 
     async fn report(&self) -> Result<Answer, Refusal> {
@@ -139,13 +137,13 @@ impl Scene {
 }
 
 async fn report(bench: &Bench) -> Result<Answer, Refusal> {
-    let message = wire::LogEndedApprovalRequest {
-        namespace: "shop".into(),
-        name: "web-1".into(),
-        uid: ASKED.into(),
-    };
+    let message =
+        wire::LogEndedApprovalRequest { namespace: "shop".into(), name: "web-1".into(), uid: ASKED.into() };
     bench.engine().log_ended(Reported::parse(&message)?, "keywright-operator".into()).await
 }
+
+/// What is so beside what [`found`] says.
+type Changes = Vec<Box<dyn FnOnce(&mut Found)>>;
 
 fn missing() -> ReadError {
     ReadError::Missing { namespace: "shop".into(), name: "web-1".into(), uid: ASKED.into() }
@@ -157,8 +155,7 @@ fn what_it_came_to_is_found_by_votes_clock_and_ledger() {
     let agreed = |found: &mut Found| found.votes.push(vote("bob", Verdict::Approve, NOW - 400));
     let told = |phase| move |found: &mut Found| found.recorded = Some(Recorded { phase });
     let deleted = |at_second| move |found: &mut Found| found.deleted = Some(at(at_second));
-    type Changes<'a> = Vec<Box<dyn FnOnce(&mut Found) + 'a>>;
-    let table: Vec<(&str, Changes<'_>, bool, i64, Option<Outcome>)> = vec![
+    let table: Vec<(&str, Changes, bool, i64, Option<Outcome>)> = vec![
         ("it waits", vec![], false, NOW, None),
         ("all agreed", vec![Box::new(agreed)], false, NOW, None),
         ("denied", vec![Box::new(denied)], false, NOW, Some(Outcome::Denied)),
@@ -167,8 +164,20 @@ fn what_it_came_to_is_found_by_votes_clock_and_ledger() {
         ("expired, says the operator only", vec![Box::new(told(Phase::Expired))], false, NOW, None),
         ("not used in time", vec![Box::new(agreed)], false, NOW + 3201, Some(Outcome::Expired)),
         ("given up", vec![Box::new(told(Phase::Superseded))], false, NOW, Some(Outcome::Superseded)),
-        ("the target is gone", vec![Box::new(|f: &mut Found| f.target_is_gone = true)], false, NOW, Some(Outcome::Superseded)),
-        ("given up and denied", vec![Box::new(told(Phase::Superseded)), Box::new(denied)], false, NOW, Some(Outcome::Denied)),
+        (
+            "the target is gone",
+            vec![Box::new(|f: &mut Found| f.target_is_gone = true)],
+            false,
+            NOW,
+            Some(Outcome::Superseded),
+        ),
+        (
+            "given up and denied",
+            vec![Box::new(told(Phase::Superseded)), Box::new(denied)],
+            false,
+            NOW,
+            Some(Outcome::Denied),
+        ),
         (
             "taken back",
             vec![Box::new(|f: &mut Found| {
@@ -178,14 +187,35 @@ fn what_it_came_to_is_found_by_votes_clock_and_ledger() {
             NOW,
             Some(Outcome::Withdrawn),
         ),
-        ("deleted while it waited", vec![Box::new(deleted(NOW - 5))], false, NOW + 9000, Some(Outcome::Withdrawn)),
-        ("deleted after its time", vec![Box::new(deleted(NOW + 8000))], false, NOW + 9000, Some(Outcome::Expired)),
+        (
+            "deleted while it waited",
+            vec![Box::new(deleted(NOW - 5))],
+            false,
+            NOW + 9000,
+            Some(Outcome::Withdrawn),
+        ),
+        (
+            "deleted after its time",
+            vec![Box::new(deleted(NOW + 8000))],
+            false,
+            NOW + 9000,
+            Some(Outcome::Expired),
+        ),
         ("deleted in the future", vec![Box::new(deleted(NOW + 8000))], false, NOW, Some(Outcome::Withdrawn)),
         ("used", vec![Box::new(agreed), Box::new(told(Phase::Ended))], true, NOW + 9000, None),
         ("used and deleted", vec![Box::new(agreed), Box::new(deleted(NOW))], true, NOW, Some(Outcome::Used)),
-        ("used and denied", vec![Box::new(agreed), Box::new(|f: &mut Found| {
-            f.votes.push(vote("carol", Verdict::Deny, NOW));
-        })], true, NOW, Some(Outcome::Revoked)),
+        (
+            "used and denied",
+            vec![
+                Box::new(agreed),
+                Box::new(|f: &mut Found| {
+                    f.votes.push(vote("carol", Verdict::Deny, NOW));
+                }),
+            ],
+            true,
+            NOW,
+            Some(Outcome::Revoked),
+        ),
         (
             "no class any more",
             vec![Box::new(|f: &mut Found| (f.class, f.filed_under) = (None, None)), Box::new(deleted(NOW))],
@@ -273,7 +303,10 @@ async fn what_has_not_ended_is_not_there_or_cannot_be_read_is_refused_and_told_l
     let entries = scene.bench.published(5).await;
     assert_eq!(Bench::kinds(&entries)[..4], ["refusal"; 4]);
     let refusal = &entries[0];
-    assert_eq!((refusal["operation"].as_str(), refusal["uid"].as_str()), (Some("LogEndedApproval"), Some(ASKED)));
+    assert_eq!(
+        (refusal["operation"].as_str(), refusal["uid"].as_str()),
+        (Some("LogEndedApproval"), Some(ASKED))
+    );
 }
 
 #[tokio::test]
@@ -286,11 +319,8 @@ async fn a_signer_without_access_says_that_it_reads_no_records() {
 
 #[test]
 fn a_report_names_a_request_or_is_malformed() {
-    let good = wire::LogEndedApprovalRequest {
-        namespace: "shop".into(),
-        name: "web-1".into(),
-        uid: ASKED.into(),
-    };
+    let good =
+        wire::LogEndedApprovalRequest { namespace: "shop".into(), name: "web-1".into(), uid: ASKED.into() };
     Reported::parse(&good).unwrap();
     for (field, bad) in [
         ("namespace", wire::LogEndedApprovalRequest { namespace: String::new(), ..good.clone() }),

@@ -63,7 +63,9 @@ async fn the_end_of_a_request_is_reported_by_operators_only_and_a_signer_that_re
         uid: uid.into(),
     };
     let mut table = Vec::new();
-    for (folder, uid) in [("observer-tls", support::LEAF), ("operator-tls", support::LEAF), ("operator-tls", "x")] {
+    for (folder, uid) in
+        [("observer-tls", support::LEAF), ("operator-tls", support::LEAF), ("operator-tls", "x")]
+    {
         let refused = world.client(folder).log_ended_approval(report(uid)).await.unwrap_err();
         table.push(refusal_of(&refused).unwrap().reason());
     }

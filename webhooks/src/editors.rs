@@ -80,7 +80,9 @@ pub fn wanted(attempt: &Attempt<'_>, own: &Own) -> Result<Notes, Unstamped> {
         Action::Update { old, new } if matters(attempt.kind) => (old, new),
         // Nobody changed what is new.
         Action::Create { .. } => return Ok(Notes::new()),
-        Action::Update { new: object, .. } | Action::Status { old: object, .. } | Action::Delete { old: object } => {
+        Action::Update { new: object, .. }
+        | Action::Status { old: object, .. }
+        | Action::Delete { old: object } => {
             return Ok(noted(object));
         }
     };
@@ -132,7 +134,8 @@ fn is_settled(object: &DynamicObject) -> bool {
     let waits = status.get("approval").is_some_and(|approval| approval.get("usedAt").is_none());
     let noted = object.metadata.annotations.as_ref().and_then(|all| all.get(REVISION));
     let issued = revision(object).is_none_or(|now| noted != Some(&now.to_string()));
-    seen.is_some() && seen == object.metadata.generation
+    seen.is_some()
+        && seen == object.metadata.generation
         && says("Ready")
         && !says("Reconciling")
         && !says("Stalled")
@@ -149,7 +152,10 @@ mod tests {
     const OPERATOR: &str = "system:serviceaccount:keywright-system:keywright-operator";
 
     fn own() -> Own {
-        Own { operator: OPERATOR.to_owned(), webhook: "system:serviceaccount:keywright-system:keywright-webhook".to_owned() }
+        Own {
+            operator: OPERATOR.to_owned(),
+            webhook: "system:serviceaccount:keywright-system:keywright-webhook".to_owned(),
+        }
     }
 
     /// What an edit of `old` by `who` is stamped with, a line for each editor.
@@ -189,20 +195,29 @@ mod tests {
 
     #[test]
     fn an_editor_is_stamped_with_uid_and_the_revision_they_found() {
-        let notes = edited("Certificate", &stood(&[], &json!({})), &json!({ "username": "carol", "uid": "u-c" }));
+        let notes =
+            edited("Certificate", &stood(&[], &json!({})), &json!({ "username": "carol", "uid": "u-c" }));
         let wanted = [(EDITOR_USERNAMES, "carol"), (EDITOR_UIDS, "u-c"), (REVISION, "4")];
         assert_eq!(notes.unwrap(), wanted.map(|(name, text)| (name.to_owned(), text.to_owned())).into());
         let issuer = object("Issuer", &json!({}));
-        assert_eq!(edited("Issuer", &issuer, &carol()).unwrap(), Notes::from([(EDITOR_USERNAMES.to_owned(), "carol".to_owned())]));
+        assert_eq!(
+            edited("Issuer", &issuer, &carol()).unwrap(),
+            Notes::from([(EDITOR_USERNAMES.to_owned(), "carol".to_owned())])
+        );
     }
 
     #[test]
     fn an_edit_hides_an_earlier_one_only_after_something_came_of_that() {
         let ready = |status: &str| json!([{ "type": "Ready", "status": status }]);
-        let also = |type_: &str| json!([{ "type": "Ready", "status": "True" }, { "type": type_, "status": "True" }]);
+        let also =
+            |type_: &str| json!([{ "type": "Ready", "status": "True" }, { "type": type_, "status": "True" }]);
         for (so, more, kept) in [
             ("all came about", json!({}), false),
-            ("an approval was used", json!({ "approval": { "request": "r", "usedAt": "2030-01-01T00:00:00Z" } }), false),
+            (
+                "an approval was used",
+                json!({ "approval": { "request": "r", "usedAt": "2030-01-01T00:00:00Z" } }),
+                false,
+            ),
             ("people are asked", json!({ "approval": { "request": "r" } }), true),
             ("the operator has not looked", json!({ "observedGeneration": 1 }), true),
             ("it is not ready", json!({ "conditions": ready("Unknown") }), true),
@@ -216,7 +231,11 @@ mod tests {
         }
         let mut new = stood(&["bob"], &json!({}));
         new.as_object_mut().unwrap().remove("status");
-        assert_eq!(names(&edited("Certificate", &new, &carol()).unwrap()), ["bob", "carol"], "nobody has looked at it");
+        assert_eq!(
+            names(&edited("Certificate", &new, &carol()).unwrap()),
+            ["bob", "carol"],
+            "nobody has looked at it"
+        );
     }
 
     #[test]
@@ -237,7 +256,10 @@ mod tests {
         let notes = wanted(&Attempt::parse(&request).unwrap(), &own()).unwrap();
         assert_eq!(names(&notes), ["bob"], "nobody removes it");
         let other = json!({ "username": "system:serviceaccount:argocd:argocd" });
-        assert_eq!(names(&edited("Certificate", &old, &other).unwrap()), ["system:serviceaccount:argocd:argocd"]);
+        assert_eq!(
+            names(&edited("Certificate", &old, &other).unwrap()),
+            ["system:serviceaccount:argocd:argocd"]
+        );
     }
 
     #[test]

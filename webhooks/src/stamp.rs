@@ -298,9 +298,11 @@ mod tests {
         let bob = json!({ USERNAME: "bob" });
         let old = object("Certificate", &json!({ "metadata": { "annotations": bob }, "spec": spec("one") }));
         let forged = json!({ EDITOR_USERNAMES: "root", "keywright.dev/editor-else": "x", "mine": "stays" });
-        let new = object("Certificate", &json!({ "metadata": { "annotations": forged }, "spec": spec("two") }));
+        let new =
+            object("Certificate", &json!({ "metadata": { "annotations": forged }, "spec": spec("two") }));
         let made = after("Certificate", "UPDATE", &json!({ "object": new, "oldObject": old }));
-        let wanted = json!({ USERNAME: "bob", EDITOR_USERNAMES: "ann", EDITOR_UIDS: "u-ann", "mine": "stays" });
+        let wanted =
+            json!({ USERNAME: "bob", EDITOR_USERNAMES: "ann", EDITOR_UIDS: "u-ann", "mine": "stays" });
         assert_eq!(made["metadata"]["annotations"], wanted);
 
         let new = object("Certificate", &json!({ "spec": spec("two") }));
@@ -309,7 +311,8 @@ mod tests {
         let wanted = json!({ EDITOR_USERNAMES: "ann", EDITOR_UIDS: "u-ann" });
         assert_eq!(made["metadata"]["annotations"], wanted, "of an object that nobody stamped, too");
 
-        let claimed = object("Certificate", &json!({ "metadata": { "annotations": { EDITOR_USERNAMES: "root" } } }));
+        let claimed =
+            object("Certificate", &json!({ "metadata": { "annotations": { EDITOR_USERNAMES: "root" } } }));
         let made = after("Certificate", "CREATE", &json!({ "object": claimed }));
         assert_eq!(made["metadata"]["annotations"], ann(), "nobody has changed what is new");
     }

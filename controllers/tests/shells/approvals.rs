@@ -271,7 +271,11 @@ async fn an_edit_while_people_decide_asks_anew_and_names_its_editor_too() {
         vote(&rig, &second, who, ApprovalVerdict::Approve);
     }
     rig.settle().await;
-    assert_eq!((rig.ready("web").as_str(), rig.issued("web")), ("Unknown AwaitingApproval", 0), "bob stands alone");
+    assert_eq!(
+        (rig.ready("web").as_str(), rig.issued("web")),
+        ("Unknown AwaitingApproval", 0),
+        "bob stands alone"
+    );
 }
 
 #[tokio::test(start_paused = true)]

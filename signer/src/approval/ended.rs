@@ -151,11 +151,8 @@ impl Reported {
             let fix = "give the signer --kubeconfig or --in-cluster where their votes are to be in its log";
             return Err(refused(Reason::NoRecords, rule, fix));
         };
-        let wanted = Wanted {
-            namespace: self.namespace.clone(),
-            name: self.name.clone(),
-            uid: self.uid.to_string(),
-        };
+        let wanted =
+            Wanted { namespace: self.namespace.clone(), name: self.name.clone(), uid: self.uid.to_string() };
         let found = records.read(&wanted).await.map_err(|error| match error {
             ReadError::Unavailable(_) => unread(&error),
             ReadError::Missing { .. } => refused(

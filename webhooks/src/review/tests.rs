@@ -108,7 +108,11 @@ fn who_changes_a_spec_is_stamped_or_refused_and_nobody_changes_that_stamp_alone(
     assert_eq!(edit(with(bob.clone()), with(both), "other"), "allowed");
     assert_eq!(edit(stamps(), stamps(), "other"), "identity-forged", "nobody stamped it");
     assert_eq!(edit(stamps(), with(bob.clone()), "other"), "identity-forged");
-    assert_eq!(edit(with(bob.clone()), with(ann.clone()), "other"), "identity-forged", "bob's edit still waits");
+    assert_eq!(
+        edit(with(bob.clone()), with(ann.clone()), "other"),
+        "identity-forged",
+        "bob's edit still waits"
+    );
     assert_eq!(edit(with(bob.clone()), with(bob.clone()), "s"), "allowed");
     assert_eq!(edit(with(bob.clone()), stamps(), "s"), "identity-frozen");
     assert_eq!(edit(with(bob), with(ann.clone()), "s"), "identity-frozen");
@@ -121,7 +125,8 @@ fn who_changes_a_spec_is_stamped_or_refused_and_nobody_changes_that_stamp_alone(
 fn an_edit_that_cannot_be_stamped_is_refused() {
     let all: Vec<String> = (0..editors::MOST).map(|n| format!("user-{n}")).collect();
     let annotations = json!({ EDITOR_USERNAMES: all.join("\n") });
-    let more = json!({ "object": certificate(&annotations, "other"), "oldObject": certificate(&annotations, "s") });
+    let more =
+        json!({ "object": certificate(&annotations, "other"), "oldObject": certificate(&annotations, "s") });
     assert_eq!(verdict("Certificate", "UPDATE", &more, claimants(&[])), "editor-stamp");
 }
 

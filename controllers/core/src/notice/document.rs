@@ -141,10 +141,8 @@ impl Document {
             Some(other) if *other != self.requester => format!("{who_asks}, for {other}"),
             Some(_) | None => who_asks,
         };
-        let mut facts = vec![
-            ("What", format!("{} of {}", self.action, named(&self.target))),
-            ("Who", who_asks),
-        ];
+        let mut facts =
+            vec![("What", format!("{} of {}", self.action, named(&self.target))), ("Who", who_asks)];
         if !self.target_editors.is_empty() {
             facts.push(("Changed by", self.target_editors.join(", ")));
         }
