@@ -16,6 +16,15 @@ pub struct Identity {
     pub extra: BTreeMap<String, Vec<String>>,
 }
 
+/// Who had a hand in an object, as admission stamped it there.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Authors {
+    /// Who made it; none: nobody is known.
+    pub creator: Option<Identity>,
+    /// Who changed its spec since something last came of it: username and UID of each, the latest last.
+    pub editors: Vec<Identity>,
+}
+
 /// One person, however many accounts they have: a name from the class's list of principals, else the username.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Principal {

@@ -37,7 +37,7 @@ pub mod vote;
 
 pub use class::{Class, Group, Proof};
 pub use effect::{Effect, EffectDigest};
-pub use identity::{Identity, Principal};
+pub use identity::{Authors, Identity, Principal};
 pub use phase::{Observed, Phase, Recorded, Standing, Use, phase};
 pub use tally::{Tally, tally};
 pub use vote::{Ignored, Request, Signed, Verdict, Vote, vote_name};

@@ -4,15 +4,20 @@
 //! without approver is nobody's.
 
 use crate::class::{Class, DEFAULT_COUNT, Group, Proof};
-use crate::identity::Identity;
+use crate::identity::{Authors, Identity};
 use crate::phase::{Phase, Recorded};
 use crate::vote::{Request, Signed, Verdict, Vote, vote_name};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use keywright_crds::{
     ApprovalClassSpec, ApprovalDecision, ApprovalPhase, ApprovalProof, ApprovalRequest, ApprovalVerdict,
-    UserIdentity, duration,
+    TargetEditor, UserIdentity, duration,
 };
+
+/// Annotation with the usernames of those who changed a spec since something last came of it: one a line, the latest last.
+pub const EDITOR_USERNAMES: &str = "keywright.dev/editor-usernames";
+/// Annotation with their UIDs, line for line; absent when none has one.
+pub const EDITOR_UIDS: &str = "keywright.dev/editor-uids";
 
 /// A record that does not parse, or lacks what admission stamps.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -71,8 +76,9 @@ pub fn class(name: &str, spec: &ApprovalClassSpec) -> Result<Class, Malformed> {
     })
 }
 
-/// A request. `creator`: who made its target, as stamped there. Errors: what admission stamps is missing.
-pub fn request(object: &ApprovalRequest, creator: Option<Identity>) -> Result<Request, Malformed> {
+/// A request. `authors`: of its target, as stamped there now; whoever the request names as editors counts too. Errors: what
+/// admission stamps is missing.
+pub fn request(object: &ApprovalRequest, authors: Authors) -> Result<Request, Malformed> {
     let name = format!("ApprovalRequest {}", object.metadata.name.as_deref().unwrap_or_default());
     let missing = |field: &str| malformed(&name, format!("{field} is missing"));
     let requester = object.spec.requester.as_ref().filter(|who| !who.username.is_empty());
@@ -83,7 +89,7 @@ pub fn request(object: &ApprovalRequest, creator: Option<Identity>) -> Result<Re
             .ok_or_else(|| missing("metadata.creationTimestamp"))?,
         requester: identity(requester.ok_or_else(|| missing("spec.requester"))?),
         requested_for: object.spec.requested_for.clone(),
-        target_creator: creator,
+        authors: with_editors(authors, object.spec.target_editors.iter().map(editor)),
     })
 }
 
@@ -129,6 +135,45 @@ impl From<Phase> for ApprovalPhase {
     }
 }
 
+/// The authors, and these editors besides. They are written by who files a request, and can only keep more people apart.
+pub fn with_editors(mut authors: Authors, named: impl Iterator<Item = Identity>) -> Authors {
+    for who in named {
+        if !authors.editors.contains(&who) {
+            authors.editors.push(who);
+        }
+    }
+    authors
+}
+
+/// Who made and who changed an object, as admission stamped its annotations.
+pub fn authors(meta: &ObjectMeta) -> Authors {
+    Authors { creator: creator(meta), editors: editors(meta) }
+}
+
+fn editors(meta: &ObjectMeta) -> Vec<Identity> {
+    let lines =
+        |name: &str| meta.annotations.as_ref().and_then(|all| all.get(name)).map(|text| text.split('\n'));
+    let Some(usernames) = lines(EDITOR_USERNAMES) else { return Vec::new() };
+    let uids = lines(EDITOR_UIDS).into_iter().flatten().chain(std::iter::repeat(""));
+    let somebody = |(username, uid): (&str, &str)| Identity {
+        username: username.to_owned(),
+        uid: uid.to_owned(),
+        ..Identity::default()
+    };
+    usernames.zip(uids).filter(|(username, _)| !username.is_empty()).map(somebody).collect()
+}
+
+/// An editor as a request names them.
+pub fn editor(named: &TargetEditor) -> Identity {
+    Identity { username: named.username.clone(), uid: named.uid.clone(), ..Identity::default() }
+}
+
+/// The editors of an object, as a request for it names them.
+pub fn named_editors(meta: &ObjectMeta) -> Vec<TargetEditor> {
+    let name = |who: Identity| TargetEditor { username: who.username, uid: who.uid };
+    editors(meta).into_iter().map(name).collect()
+}
+
 /// Who made an object, as admission stamped its annotations; none: nobody is known.
 pub fn creator(meta: &ObjectMeta) -> Option<Identity> {
     let annotation = |name: &str| meta.annotations.as_ref().and_then(|all| all.get(name)).cloned();
@@ -169,4 +214,37 @@ pub fn vote(object: &ApprovalDecision, request_uid: &str) -> Option<Vote> {
         created: created(object.metadata.creation_timestamp.as_ref())?,
         signed: if spec.signature.is_some() { Signed::Unchecked } else { Signed::No },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn meta(usernames: &str, uids: Option<&str>) -> ObjectMeta {
+        let notes = [(EDITOR_USERNAMES, Some(usernames)), (EDITOR_UIDS, uids)];
+        let notes = notes.into_iter().filter_map(|(name, text)| Some((name.to_owned(), text?.to_owned())));
+        ObjectMeta { annotations: Some(notes.collect()), ..ObjectMeta::default() }
+    }
+
+    #[test]
+    fn editors_are_read_line_for_line_with_their_uids_where_there_are_any() {
+        let read = |usernames, uids| -> Vec<(String, String)> {
+            editors(&meta(usernames, uids)).into_iter().map(|who| (who.username, who.uid)).collect()
+        };
+        let pair = |username: &str, uid: &str| (username.to_owned(), uid.to_owned());
+        assert_eq!(read("ann\nbob", None), [pair("ann", ""), pair("bob", "")]);
+        assert_eq!(read("ann\nbob", Some("u-a\n")), [pair("ann", "u-a"), pair("bob", "")]);
+        assert_eq!(read("ann\nbob", Some("u-a")), [pair("ann", "u-a"), pair("bob", "")]);
+        assert_eq!(read("", None), []);
+        assert_eq!(editors(&ObjectMeta::default()), []);
+    }
+
+    #[test]
+    fn whom_a_request_names_counts_beside_who_is_stamped_now() {
+        let ann = Identity { username: "ann".to_owned(), ..Identity::default() };
+        let bob = Identity { username: "bob".to_owned(), ..Identity::default() };
+        let now = Authors { creator: None, editors: vec![bob.clone()] };
+        let both = with_editors(now, [ann.clone(), bob.clone()].into_iter());
+        assert_eq!(both.editors, [bob, ann]);
+    }
 }

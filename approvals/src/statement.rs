@@ -24,6 +24,7 @@ pub struct Statement {
     requester: String,
     requested_for: Option<String>,
     target_creator: Option<String>,
+    target_editors: Vec<String>,
 }
 
 /// The facts of a statement, as they stand in the request.
@@ -43,6 +44,8 @@ pub struct Facts {
     pub requested_for: Option<String>,
     /// Username of who made the target, as stamped there.
     pub target_creator: Option<String>,
+    /// Usernames of who changed the target, as the request names them and in that order.
+    pub target_editors: Vec<String>,
 }
 
 /// A fact that no line can hold.
@@ -56,7 +59,16 @@ pub struct BadFact {
 impl Statement {
     /// The statement of these facts. Errors: a fact that is empty, too long, or would break its line.
     pub fn new(facts: Facts) -> Result<Self, BadFact> {
-        let Facts { request_uid, digest, class, filed, requester, requested_for, target_creator } = facts;
+        let Facts {
+            request_uid,
+            digest,
+            class,
+            filed,
+            requester,
+            requested_for,
+            target_creator,
+            target_editors,
+        } = facts;
         let lines = [
             ("request", Some(&request_uid)),
             ("class", Some(&class)),
@@ -64,14 +76,24 @@ impl Statement {
             ("for", requested_for.as_ref()),
             ("creator", target_creator.as_ref()),
         ];
-        for (fact, value) in lines {
+        let editors = target_editors.iter().map(|editor| ("editor", Some(editor)));
+        for (fact, value) in lines.into_iter().chain(editors) {
             let fits =
                 |text: &String| (1..=LONGEST).contains(&text.len()) && !text.chars().any(char::is_control);
             if !value.is_none_or(fits) {
                 return Err(BadFact { fact });
             }
         }
-        Ok(Self { request_uid, digest, class, filed, requester, requested_for, target_creator })
+        Ok(Self {
+            request_uid,
+            digest,
+            class,
+            filed,
+            requester,
+            requested_for,
+            target_creator,
+            target_editors,
+        })
     }
 
     /// The text that is signed, to the last line break.
@@ -102,6 +124,9 @@ impl fmt::Display for Statement {
         if let Some(name) = &self.target_creator {
             writeln!(f, "creator: {name}")?;
         }
+        for name in &self.target_editors {
+            writeln!(f, "editor: {name}")?;
+        }
         Ok(())
     }
 }
@@ -119,6 +144,7 @@ mod tests {
             requester: "alice".into(),
             requested_for: Some("bob".into()),
             target_creator: None,
+            target_editors: Vec::new(),
         }
     }
 
@@ -130,6 +156,9 @@ mod tests {
             "ab".repeat(32)
         );
         assert_eq!(Statement::new(facts()).unwrap().text(), wanted);
+        let edited = Facts { target_editors: vec!["erin".into(), "frank".into()], ..facts() };
+        let wanted = format!("{wanted}editor: erin\neditor: frank\n");
+        assert_eq!(Statement::new(edited).unwrap().text(), wanted);
     }
 
     #[test]
@@ -138,6 +167,7 @@ mod tests {
             ("requester", Facts { requester: "alice\ncreator: bob".into(), ..facts() }),
             ("requester", Facts { requester: String::new(), ..facts() }),
             ("for", Facts { requested_for: Some("b\u{85}".into()), ..facts() }),
+            ("editor", Facts { target_editors: vec!["erin".into(), "f\neditor: g".into()], ..facts() }),
             ("class", Facts { class: "x".repeat(LONGEST + 1), ..facts() }),
         ] {
             assert_eq!(Statement::new(changed), Err(BadFact { fact }));

@@ -2,7 +2,7 @@
 
 use crate::class::{Class, Proof};
 use crate::effect::EffectDigest;
-use crate::identity::Identity;
+use crate::identity::{Authors, Identity};
 use aws_lc_rs::digest::{SHA256, digest};
 use jiff::Timestamp;
 
@@ -19,8 +19,8 @@ pub struct Request {
     pub requester: Identity,
     /// On whose behalf, when somebody asks for another: a username.
     pub requested_for: Option<String>,
-    /// Who made the target, as stamped there; absent when nothing is known of them.
-    pub target_creator: Option<Identity>,
+    /// Who made and who changed the target.
+    pub authors: Authors,
 }
 
 /// What a voter says.
@@ -84,6 +84,9 @@ pub enum Ignored {
     /// The voter made the target.
     #[error("nobody approves what they created")]
     OwnTarget,
+    /// The voter changed the target.
+    #[error("nobody approves what they changed")]
+    OwnEdit,
     /// A machine account that the class does not name.
     #[error("machine accounts vote only where the class names them")]
     Machine,
@@ -149,8 +152,12 @@ fn own(class: &Class, request: &Request, vote: &Vote) -> Option<Ignored> {
     if beneficiary.is_some_and(|who| class.same_person(&who, &vote.approver)) {
         return Some(Ignored::OwnBenefit);
     }
-    let creator = request.target_creator.as_ref();
-    creator.is_some_and(|who| class.same_person(who, &vote.approver)).then_some(Ignored::OwnTarget)
+    let is_voter = |who: &Identity| class.same_person(who, &vote.approver);
+    let Authors { creator, editors } = &request.authors;
+    if creator.as_ref().is_some_and(is_voter) {
+        return Some(Ignored::OwnTarget);
+    }
+    editors.iter().any(is_voter).then_some(Ignored::OwnEdit)
 }
 
 fn unproven(class: &Class, vote: &Vote) -> Option<Ignored> {

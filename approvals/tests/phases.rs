@@ -2,8 +2,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 use keywright_approvals::{
-    Class, EffectDigest, Group, Identity, Observed, Phase, Proof, Recorded, Request, Signed, Use, Verdict,
-    Vote, phase, phase::Wanted, tally,
+    Authors, Class, EffectDigest, Group, Identity, Ignored, Observed, Phase, Proof, Recorded, Request,
+    Signed, Use, Verdict, Vote, phase, phase::Wanted, tally,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -43,7 +43,10 @@ fn request() -> Request {
         created: at(0),
         requester: who("bob", &["security"]),
         requested_for: Some("carol".to_owned()),
-        target_creator: Some(who("dave", &["security"])),
+        authors: Authors {
+            creator: Some(who("dave", &["security"])),
+            editors: vec![who("erin", &[]), Identity { uid: "u-frank".to_owned(), ..who("frank", &[]) }],
+        },
     }
 }
 
@@ -99,10 +102,30 @@ fn nobody_approves_their_own() {
     let mut class = class(&[("security", 1)]);
     class.principals.insert("bob-admin".to_owned(), "bob".to_owned());
     class.principals.insert("bob".to_owned(), "bob".to_owned());
-    for name in ["bob", "bob-admin", "carol", "dave", "system:serviceaccount:ci:robot"] {
+    for (name, why) in [
+        ("bob", Ignored::OwnRequest),
+        ("bob-admin", Ignored::OwnRequest),
+        ("carol", Ignored::OwnBenefit),
+        ("dave", Ignored::OwnTarget),
+        ("erin", Ignored::OwnEdit),
+        ("frank", Ignored::OwnEdit),
+        ("system:serviceaccount:ci:robot", Ignored::Machine),
+    ] {
         let votes = [yes(name, &["security"], 1)];
-        assert_eq!(phase(&seen(&request(), &class, &votes, 2)).phase, Phase::Pending, "{name}");
+        let standing = phase(&seen(&request(), &class, &votes, 2));
+        assert_eq!((standing.phase, standing.ignored[0].1), (Phase::Pending, why), "{name}");
     }
+    let mut renamed = who("frank-again", &["security"]);
+    renamed.uid = "u-frank".to_owned();
+    let standing = phase(&seen(&request(), &class, &[vote(renamed, Verdict::Approve, 1)], 2));
+    assert_eq!(standing.ignored[0].1, Ignored::OwnEdit, "the same person by UID");
+}
+
+#[test]
+fn whoever_changed_it_may_deny_it() {
+    let class = class(&[("security", 1)]);
+    let votes = [vote(who("erin", &["security"]), Verdict::Deny, 1)];
+    assert_eq!(phase(&seen(&request(), &class, &votes, 2)).phase, Phase::Denied);
 }
 
 #[test]

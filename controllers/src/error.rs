@@ -18,6 +18,9 @@ pub enum Error {
     /// remembers is known now.
     #[error("the cluster is behind the signer: {0}")]
     Behind(String),
+    /// What a request for approval came to is not in the signer's log yet, so it is kept.
+    #[error("a request for approval is kept until it is in the signer's log: {0}")]
+    NotLogged(String),
     /// The work was told to its owner, and is tried again.
     #[error("{0}")]
     Told(String),
@@ -42,7 +45,7 @@ impl Error {
                 _ => Retry::Backoff,
             },
             Self::Behind(_) => Retry::Soon(Duration::from_millis(100)),
-            Self::Key(_) | Self::Request(_) | Self::Told(_) => Retry::Backoff,
+            Self::Key(_) | Self::Request(_) | Self::NotLogged(_) | Self::Told(_) => Retry::Backoff,
         }
     }
 }

@@ -3,14 +3,15 @@
 //! Labels have few values each; what is said of single certificates is read from the caches when somebody asks.
 
 use crate::caches::Caches;
-use crate::signer::{Signer, SignerError};
+use crate::signer::{EndReport, Signer, SignerError};
 use futures::future::BoxFuture;
 use jiff::SignedDuration;
 use keywright_ambient::Clock;
 use keywright_controllers_core::conditions::find;
 use keywright_crds::{ApprovalPhase, ApprovalRequest, Certificate, NoticeForm};
 use keywright_signer_protocol::v1alpha1::{
-    Authority, EnsureAuthorityRequest, IssueRequest, Issued, LookUpRequest, LookUpResponse,
+    Authority, EnsureAuthorityRequest, IssueRequest, Issued, LogEndedApprovalRequest, LookUpRequest,
+    LookUpResponse,
 };
 use kube::ResourceExt;
 use prometheus::{
@@ -298,6 +299,18 @@ impl<S: Signer> Signer for Timed<S> {
             let from = self.clock.monotonic();
             let answer = self.signer.look_up(request).await;
             self.observe("LookUp", from, &answer);
+            answer
+        })
+    }
+
+    fn log_ended_approval(
+        &self,
+        request: LogEndedApprovalRequest,
+    ) -> BoxFuture<'_, Result<EndReport, SignerError>> {
+        Box::pin(async move {
+            let from = self.clock.monotonic();
+            let answer = self.signer.log_ended_approval(request).await;
+            self.observe("LogEndedApproval", from, &answer);
             answer
         })
     }

@@ -3,7 +3,8 @@
 use futures::future::BoxFuture;
 use keywright_signer_protocol::v1alpha1::refusal::Reason;
 use keywright_signer_protocol::v1alpha1::{
-    Authority, EnsureAuthorityRequest, IssueRequest, Issued, LookUpRequest, LookUpResponse, Refusal,
+    Authority, EnsureAuthorityRequest, IssueRequest, Issued, LogEndedApprovalRequest, LookUpRequest,
+    LookUpResponse, Refusal,
 };
 use keywright_signer_protocol::{SignerClient, refusal_of};
 use std::time::Duration;
@@ -71,6 +72,15 @@ pub struct Told {
     pub constraints: String,
 }
 
+/// What became of the report that a request for approval has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EndReport {
+    /// What it came to is in the signer's log, with all votes.
+    Logged,
+    /// This signer reads no requests for approval, so they are in no log of its.
+    NoRecords,
+}
+
 /// Asks the signer. The controllers' tests put a signer without a wire in its place.
 pub trait Signer: Send + Sync + 'static {
     /// Makes, tightens, renews or shows an authority.
@@ -82,6 +92,11 @@ pub trait Signer: Send + Sync + 'static {
     fn issue(&self, request: IssueRequest) -> BoxFuture<'_, Result<Issued, SignerError>>;
     /// Which certificate counts for each request.
     fn look_up(&self, request: LookUpRequest) -> BoxFuture<'_, Result<LookUpResponse, SignerError>>;
+    /// Reports that nothing more comes of a request for approval.
+    fn log_ended_approval(
+        &self,
+        request: LogEndedApprovalRequest,
+    ) -> BoxFuture<'_, Result<EndReport, SignerError>>;
 }
 
 /// The signer at the other end of a pinned connection.
@@ -116,6 +131,22 @@ impl Signer for RemoteSigner {
             client.look_up(request).await.map(tonic::Response::into_inner).map_err(|s| read(&s))
         })
     }
+
+    fn log_ended_approval(
+        &self,
+        request: LogEndedApprovalRequest,
+    ) -> BoxFuture<'_, Result<EndReport, SignerError>> {
+        let mut client = self.0.clone();
+        Box::pin(async move {
+            match client.log_ended_approval(request).await {
+                Ok(_) => Ok(EndReport::Logged),
+                Err(status) if refusal_of(&status).is_some_and(|r| r.reason() == Reason::NoRecords) => {
+                    Ok(EndReport::NoRecords)
+                }
+                Err(status) => Err(read(&status)),
+            }
+        })
+    }
 }
 
 fn read(status: &Status) -> SignerError {
@@ -130,6 +161,7 @@ fn read(status: &Status) -> SignerError {
         | Reason::AuthorityExpired
         | Reason::Unavailable
         | Reason::PolicyStale
+        | Reason::NotEnded
         | Reason::Internal => SignerError::Unavailable(words),
         Reason::StaleStep => SignerError::StaleStep { newest: refusal.newest_step, words },
         Reason::ApprovalRequired => SignerError::ApprovalRequired {
@@ -148,6 +180,8 @@ fn read(status: &Status) -> SignerError {
         | Reason::Forbidden
         | Reason::Constraint
         | Reason::ProofOfPossession
+        | Reason::NoRecords
+        | Reason::UnknownRequest
         | Reason::Lint => SignerError::Refused(words),
     }
 }

@@ -64,6 +64,12 @@ pub struct ApprovalRequestSpec {
     #[schemars(schema_with = "shape::object_name")]
     pub approval_class: String,
 
+    /// Who changed the object since something last came of it, as stamped there when the request was filed, the latest
+    /// last: beside the requester and the object's creator these cannot approve it.
+    #[schemars(schema_with = "shape::target_editors")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub target_editors: Vec<TargetEditor>,
+
     /// Who asked. Stamped at admission; what an author writes here is replaced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requester: Option<UserIdentity>,
@@ -93,6 +99,20 @@ pub struct TargetRef {
 
     /// UID: another object of the same name is another target.
     #[schemars(schema_with = "shape::uid")]
+    pub uid: String,
+}
+
+/// Somebody who changed the object that a request is about.
+#[derive(Serialize, Deserialize, KubeSchema, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct TargetEditor {
+    /// The userInfo.username of the edit.
+    #[schemars(schema_with = "shape::username")]
+    pub username: String,
+
+    /// The userInfo.uid of the edit.
+    #[schemars(schema_with = "shape::username")]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub uid: String,
 }
 

@@ -39,8 +39,8 @@ pub use approval_class::{
 };
 pub use approval_request::{
     ApprovalDecision, ApprovalDecisionSpec, ApprovalPhase, ApprovalRequest, ApprovalRequestSpec,
-    ApprovalRequestStatus, ApprovalVerdict, MissingApproval, ObjectApproval, RequestRef, TargetRef,
-    UserIdentity, VoteSummary,
+    ApprovalRequestStatus, ApprovalVerdict, MissingApproval, ObjectApproval, RequestRef, TargetEditor,
+    TargetRef, UserIdentity, VoteSummary,
 };
 pub use certificate::{
     AdditionalOutputFormat, Certificate, CertificatePrivateKey, CertificateRevision, CertificateSpec,

@@ -289,6 +289,11 @@ pub(crate) fn username(_: &mut SchemaGenerator) -> Schema {
     text(0, 253, [])
 }
 
+/// Those who changed an object.
+pub(crate) fn target_editors(generator: &mut SchemaGenerator) -> Schema {
+    list(64, &<crate::TargetEditor as schemars::JsonSchema>::json_schema(generator))
+}
+
 /// Usernames or groups that a class names.
 pub(crate) fn usernames(_: &mut SchemaGenerator) -> Schema {
     list(64, &text(1, 253, []))

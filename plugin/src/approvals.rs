@@ -13,7 +13,7 @@ use crate::words::instant;
 use jiff::Timestamp;
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use keywright_approvals::statement::{Facts, Statement};
-use keywright_approvals::{EffectDigest, records, vote_name};
+use keywright_approvals::{Authors, EffectDigest, records, vote_name};
 use keywright_controllers_core::conditions::{find, is_ready};
 use keywright_crds::{
     ApprovalClass, ApprovalDecision, ApprovalDecisionSpec, ApprovalPhase, ApprovalProof, ApprovalRequest,
@@ -105,6 +105,8 @@ fn show(page: &mut Page, request: &ApprovalRequest, now: Timestamp) {
     page.row("Target", &format!("{} {}", spec.target_ref.kind, spec.target_ref.name));
     page.row("Class", &spec.approval_class);
     page.row_if("Asked by", spec.requester.as_ref().map(|who| who.username.as_str()));
+    let editors: Vec<&str> = spec.target_editors.iter().map(|one| one.username.as_str()).collect();
+    page.row_if("Changed by", (!editors.is_empty()).then(|| editors.join(", ")).as_deref());
     page.row_if("For", spec.requested_for.as_deref());
     page.row_if("Reason", spec.reason.as_deref());
     if let Some(status) = &request.status {
@@ -238,7 +240,7 @@ async fn statement(cluster: &Cluster, request: &ApprovalRequest) -> Result<State
     };
     let found = found.map_err(|error| Failure::of_api(&format!("read {name:?}"), &error))?;
     let creator = found.and_then(|meta| records::creator(&meta)).map(|who| who.username);
-    let parsed = records::request(request, None).map_err(|error| unfit(error.to_string()))?;
+    let parsed = records::request(request, Authors::default()).map_err(|error| unfit(error.to_string()))?;
     Statement::new(Facts {
         request_uid: parsed.uid,
         digest: parsed.digest,
@@ -247,6 +249,7 @@ async fn statement(cluster: &Cluster, request: &ApprovalRequest) -> Result<State
         requester: parsed.requester.username,
         requested_for: parsed.requested_for,
         target_creator: creator,
+        target_editors: request.spec.target_editors.iter().map(|one| one.username.clone()).collect(),
     })
     .map_err(|error| unfit(error.to_string()))
 }

@@ -6,6 +6,7 @@
 //! pinned    --approvers FILE: classes, people, their keys                 who may agree, where signatures are needed
 //! evidence  what the request brought, each proved by a pinned key or read by the signer itself
 //! grant     Needed + evidence + ledger --> Approved                       moved into Linted, used in the same commit
+//! ended     what a request came to of which nothing more comes, with all votes, for the log
 //! gate      reads evidence and asks the policies before the engine's turn
 //! ```
 //! Nothing is signed without an [`Approved`], and only [`Approved::judge`] makes one. The operator only brings evidence: it
@@ -13,6 +14,7 @@
 
 pub mod demand;
 pub mod effect;
+pub mod ended;
 pub mod evidence;
 pub mod gate;
 pub mod grant;

@@ -13,6 +13,7 @@ mod keys;
 mod scene;
 mod turn;
 
+use crate::approval::ended::Reported;
 use crate::approval::{Cleared, Gate};
 use crate::authority::{Authority, Keyring};
 use crate::authority_key::{AuthorityKey, KeyStore};
@@ -29,6 +30,7 @@ use crate::seal::Kek;
 use crate::store::{Store, StoreError};
 use keywright_ambient::{Clock, Entropy};
 use keywright_pki::algorithm::KeyAlgorithm;
+use keywright_signer_cluster::Found;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -89,6 +91,7 @@ enum Job {
     Ensure(Box<Asked<ValidEnsure>>),
     Key(Box<Asked<ValidKey>>),
     LookUp(Box<Asked<ValidLookUp>>),
+    Ended(Box<Told>),
     Refuse(Box<(Refused, Reply)>),
     Outcome(u64, Result<Box<Signed>, Box<Failed>>),
     Stop,
@@ -101,6 +104,14 @@ struct Asked<T> {
     caller: String,
     /// A fresh key, for a new authority.
     key: Option<AuthorityKey>,
+    reply: Reply,
+}
+
+/// A request for approval that is said to have ended, and what was found out about it.
+struct Told {
+    reported: Reported,
+    found: Result<Found, Refusal>,
+    caller: String,
     reply: Reply,
 }
 
@@ -272,7 +283,17 @@ impl Engine {
     pub async fn look_up(&self, ask: ValidLookUp, caller: String) -> Result<Answer, Refusal> {
         let (reply, answer) = oneshot::channel();
         let asked = Asked { ask, cleared: Cleared::default(), caller, key: None, reply };
-        self.post(Job::LookUp(Box::new(asked)), answer).await
+        // Nothing is signed, so it is in no count of signatures.
+        self.send(Job::LookUp(Box::new(asked)), answer).await
+    }
+
+    /// Logs what a request for approval came to, once. Errors: it has not ended, or cannot be read.
+    pub async fn log_ended(&self, reported: Reported, caller: String) -> Result<Answer, Refusal> {
+        let found = self.gate.look_up(&reported, &*self.clock).await;
+        let (reply, answer) = oneshot::channel();
+        let job = Job::Ended(Box::new(Told { reported, found, caller, reply }));
+        // Nothing is signed, so it is in no count of signatures.
+        self.send(job, answer).await
     }
 
     /// Logs a refusal that was decided elsewhere; returns it, or that the log cannot be written.
@@ -289,14 +310,22 @@ impl Engine {
         job: Job,
         answer: oneshot::Receiver<Result<Answer, Refusal>>,
     ) -> Result<Answer, Refusal> {
-        let stopping = || Refusal::unavailable("the signer is stopping");
         let underway = self.shared.counts.begin();
-        let answer = match self.jobs.send(job) {
-            Ok(()) => answer.await.unwrap_or_else(|_| Err(stopping())),
-            Err(_) => Err(stopping()),
-        };
+        let answer = self.send(job, answer).await;
         underway.end(&answer);
         answer
+    }
+
+    async fn send(
+        &self,
+        job: Job,
+        answer: oneshot::Receiver<Result<Answer, Refusal>>,
+    ) -> Result<Answer, Refusal> {
+        let stopping = || Refusal::unavailable("the signer is stopping");
+        match self.jobs.send(job) {
+            Ok(()) => answer.await.unwrap_or_else(|_| Err(stopping())),
+            Err(_) => Err(stopping()),
+        }
     }
 
     /// Finishes what is under way, publishes the log, and ends all threads. Blocks.

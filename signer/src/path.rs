@@ -10,6 +10,7 @@
 //! not in the log. Each token is moved, so it is used once.
 
 use crate::approval::Approved;
+use crate::approval::ended::Ended;
 use crate::authority::{Authority, Current};
 use crate::authority_key::AuthorityKey;
 use crate::draft;
@@ -298,6 +299,16 @@ impl Turn {
         }
         self.batch.marks.extend(approved.rows(index));
         Ok(())
+    }
+
+    /// Records that a request for approval ended, with all that is behind its entry; gives the entry's index. Errors: the
+    /// entry is too long.
+    pub fn tell_end(&mut self, of: [u8; 32], ended: &Ended, salt: &[u8; 16]) -> Result<u64, Refusal> {
+        let (entry, fields) = ended.entry(salt);
+        let index = self.enter(&entry)?;
+        self.batch.plain.push((index, PlainRow { salt: salt.to_vec(), fields }));
+        self.batch.marks.push((of, ended.row(index)));
+        Ok(index)
     }
 
     /// A mark of this turn, not yet committed.

@@ -3,6 +3,7 @@
 //! The caller is authorised before the message is looked at; only then is it parsed and dispatched.
 
 use crate::algorithm;
+use crate::approval::ended::Reported;
 use crate::authority_key::AuthorityKey;
 use crate::engine::{Answer, Counting, Engine, Refused};
 use crate::ids::{RequestId, Uid};
@@ -29,6 +30,7 @@ enum Operation {
     Issue,
     IssueBatch,
     LookUp,
+    LogEndedApproval,
     GetStatus,
 }
 
@@ -43,6 +45,7 @@ impl Operation {
             Self::Issue => "Issue",
             Self::IssueBatch => "IssueBatch",
             Self::LookUp => "LookUp",
+            Self::LogEndedApproval => "LogEndedApproval",
             Self::GetStatus => "GetStatus",
         }
     }
@@ -50,11 +53,21 @@ impl Operation {
     fn open_to(self, role: Role) -> bool {
         match (self, role) {
             (
-                Self::EnsureAuthority | Self::EnsureKey | Self::Issue | Self::IssueBatch | Self::LookUp,
+                Self::EnsureAuthority
+                | Self::EnsureKey
+                | Self::Issue
+                | Self::IssueBatch
+                | Self::LookUp
+                | Self::LogEndedApproval,
                 Role::Signer | Role::Observer,
             ) => false,
             (
-                Self::EnsureAuthority | Self::EnsureKey | Self::Issue | Self::IssueBatch | Self::LookUp,
+                Self::EnsureAuthority
+                | Self::EnsureKey
+                | Self::Issue
+                | Self::IssueBatch
+                | Self::LookUp
+                | Self::LogEndedApproval,
                 Role::Operator,
             )
             | (Self::GetStatus, Role::Operator | Role::Signer | Role::Observer) => true,
@@ -210,6 +223,24 @@ impl Service {
         })
     }
 
+    /// A request for approval that is said to have ended. Errors: the refusal, already logged.
+    async fn ended_one(
+        &self,
+        message: &wire::LogEndedApprovalRequest,
+        caller: String,
+        operation: Operation,
+    ) -> Result<wire::LogEndedApprovalResponse, Refusal> {
+        let parsed = Reported::parse(message);
+        let id = parsed.as_ref().ok().map(|reported| RequestId { uid: reported.uid, step: 0 });
+        self.within_rate(&caller, operation, id, Uid::NIL).await?;
+        let reported = match parsed {
+            Ok(reported) => reported,
+            Err(refusal) => return Err(self.refused(refusal, caller, operation, None, None).await),
+        };
+        let Answer { log_index, repeated, .. } = self.engine.log_ended(reported, caller).await?;
+        Ok(wire::LogEndedApprovalResponse { log_index, repeated_answer: repeated })
+    }
+
     async fn refused(
         &self,
         refusal: Refusal,
@@ -349,6 +380,16 @@ impl Signer for Service {
         Ok(Response::new(wire::LookUpResponse { counting: counting.collect() }))
     }
 
+    async fn log_ended_approval(
+        &self,
+        request: Request<wire::LogEndedApprovalRequest>,
+    ) -> Result<Response<wire::LogEndedApprovalResponse>, Status> {
+        let operation = Operation::LogEndedApproval;
+        let caller = self.authorise(&request, operation).await?;
+        let answer = self.ended_one(&request.into_inner(), caller, operation).await;
+        answer.map(Response::new).map_err(|refusal| status_of(&refusal.to_wire()))
+    }
+
     async fn get_status(
         &self,
         request: Request<wire::GetStatusRequest>,
@@ -380,6 +421,7 @@ mod tests {
                 Operation::Issue,
                 Operation::IssueBatch,
                 Operation::LookUp,
+                Operation::LogEndedApproval,
             ] {
                 assert!(!operation.open_to(role), "{operation:?} {role:?}");
             }

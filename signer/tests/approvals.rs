@@ -86,6 +86,7 @@ struct Statement {
     filed: &'static str,
     requester: String,
     creator: String,
+    editors: Vec<String>,
 }
 
 impl Statement {
@@ -97,14 +98,16 @@ impl Statement {
             filed: "2029-12-31T23:50:00Z",
             requester: "system:serviceaccount:keywright-system:keywright-operator".into(),
             creator: "erin".into(),
+            editors: Vec::new(),
         }
     }
 
     fn text(&self) -> String {
-        let Self { request, effect, class, filed, requester, creator } = self;
+        let Self { request, effect, class, filed, requester, creator, editors } = self;
+        let editors: String = editors.iter().map(|editor| format!("editor: {editor}\n")).collect();
         format!(
             "keywright.dev/approval/v1\nrequest: {request}\neffect: {effect}\nclass: {class}\nfiled: {filed}\n\
-             requester: {requester}\ncreator: {creator}\n"
+             requester: {requester}\ncreator: {creator}\n{editors}"
         )
     }
 
@@ -119,6 +122,7 @@ impl Statement {
                 requester: self.requester.clone(),
                 requested_for: String::new(),
                 target_creator: self.creator.clone(),
+                target_editors: self.editors.clone(),
                 signatures,
             }),
         }
@@ -270,6 +274,7 @@ async fn what_an_attacker_with_operator_and_api_server_can_bring_signs_nothing()
         Statement { request: uid(5), ..statement.clone() },
         Statement { requester: "erin".into(), ..statement.clone() },
         Statement { creator: "nobody".into(), ..statement.clone() },
+        Statement { editors: vec!["frank".into()], ..statement.clone() },
         Statement { filed: "2029-12-31T23:59:00Z", ..statement.clone() },
     ] {
         let other = scene.people.sign("bob", &changed.text());
@@ -293,17 +298,41 @@ async fn what_an_attacker_with_operator_and_api_server_can_bring_signs_nothing()
 }
 
 #[tokio::test]
-async fn nobody_approves_what_they_asked_for_or_made() {
+async fn nobody_approves_what_they_asked_for_made_or_changed() {
     let scene = Scene::new(demands("production", "", "", "")).await;
     let request = from_root(LEAF, &scene.key);
     let effect = scene.digest(&request).await;
     let asked = Statement { requester: "alice@example.com".into(), ..Statement::of(&effect) };
     let made = Statement { creator: "alice".into(), ..Statement::of(&effect) };
-    for statement in [asked, made] {
+    let changed =
+        Statement { editors: vec!["frank".into(), "alice@example.com".into()], ..Statement::of(&effect) };
+    for statement in [asked, made, changed] {
         let signatures = scene.signed(&statement, &["alice", "bob", "carol"]);
         let with = wire::IssueRequest { approvals: vec![statement.brought(signatures)], ..request.clone() };
         invalid(scene.bench.issue(&with).await, "1 of security");
     }
+}
+
+#[tokio::test]
+async fn what_somebody_else_changed_is_approved_and_the_editors_are_part_of_what_is_signed() {
+    let scene = Scene::new(demands("production", "", "", "")).await;
+    let request = from_root(LEAF, &scene.key);
+    let effect = scene.digest(&request).await;
+    let statement = Statement { editors: vec!["frank".into(), "grace".into()], ..Statement::of(&effect) };
+    let good = statement.brought(scene.signed(&statement, &["alice", "bob", "carol"]));
+    let mut hidden = good.clone();
+    hidden.signed.as_mut().unwrap().target_editors.pop();
+    let with = wire::IssueRequest { approvals: vec![hidden], ..request.clone() };
+    invalid(scene.bench.issue(&with).await, "3 signatures are not");
+    let mut many = good.clone();
+    many.signed.as_mut().unwrap().target_editors = vec!["x".into(); 65];
+    let with = wire::IssueRequest { approvals: vec![many], ..request.clone() };
+    let refusal = refused(scene.bench.issue(&with).await);
+    assert_eq!(
+        (refusal.reason, refusal.field.as_str()),
+        (Reason::Malformed, "approvals.signed.targetEditors")
+    );
+    scene.bench.issue(&wire::IssueRequest { approvals: vec![good], ..request }).await.unwrap();
 }
 
 #[tokio::test]

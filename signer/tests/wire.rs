@@ -53,6 +53,29 @@ async fn a_pinned_operator_gets_certificates_and_an_observer_only_the_status() {
     assert_eq!(kinds.iter().filter(|entry| entry["kind"] == "refusal").count(), 2);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_a_request_is_reported_by_operators_only_and_a_signer_that_reads_none_says_so() {
+    let mut world = World::new();
+    world.start();
+    let report = |uid: &str| wire::LogEndedApprovalRequest {
+        namespace: "shop".into(),
+        name: "web-1".into(),
+        uid: uid.into(),
+    };
+    let mut table = Vec::new();
+    for (folder, uid) in
+        [("observer-tls", support::LEAF), ("operator-tls", support::LEAF), ("operator-tls", "x")]
+    {
+        let refused = world.client(folder).log_ended_approval(report(uid)).await.unwrap_err();
+        table.push(refusal_of(&refused).unwrap().reason());
+    }
+    assert_eq!(table, [Reason::Forbidden, Reason::NoRecords, Reason::Malformed]);
+    assert!(world.signal("-TERM").success());
+    let entries = foreign_log(&world.path("state/log"));
+    let told: Vec<_> = entries.iter().map(|entry| entry["operation"].as_str().unwrap_or_default()).collect();
+    assert_eq!(told, ["LogEndedApproval"; 3], "each refusal is in the log");
+}
+
 /// Connects with this chain and key (or none) and TLS version, and says whether an HTTP/2 preface got an answer.
 fn reaches(world: &World, end: Option<&End>, versions: &[&'static rustls::SupportedProtocolVersion]) -> bool {
     use std::io::{Read as _, Write as _};

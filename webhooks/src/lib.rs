@@ -7,6 +7,7 @@
 //! ```text
 //! kind, attempt   AdmissionReview -> what is attempted, by whom, on which of our kinds. Parsed once
 //! stamp           the mutating half: identity stamped on create, frozen on update; the finalizer of records
+//! editors         who changed a spec, and whom that may hide. Pure
 //! review          the validating half: (Attempt, World) -> Review. Pure; trusts only the final object
 //! answer          Review -> AdmissionReview, and the line of the decision log
 //! trust           the root, the serving certificate, the bundle in the configurations; decided purely, shared by
@@ -21,6 +22,7 @@
 
 pub mod answer;
 pub mod attempt;
+pub mod editors;
 pub mod kind;
 pub mod review;
 pub mod serve;

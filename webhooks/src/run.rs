@@ -9,6 +9,7 @@ use crate::client::{NoClient, connect};
 use crate::health;
 use keywright_ambient::{SystemClock, SystemEntropy};
 use keywright_webhooks::NAME;
+use keywright_webhooks::editors::Own;
 use keywright_webhooks::serve::claims::Claims;
 use keywright_webhooks::serve::handle::Reviewer;
 use keywright_webhooks::serve::listen::Server;
@@ -55,8 +56,7 @@ pub(crate) async fn run(options: Arguments) -> Result<(), Ended> {
     let taken = |address| move |source| Ended::Address { address, source };
     let listener = TcpListener::bind(options.listen).await.map_err(taken(options.listen))?;
     let reviewer = Reviewer {
-        operator: own(&options.operator_service_account),
-        own: own(NAME),
+        own: Own { operator: own(&options.operator_service_account), webhook: own(NAME) },
         namespace: options.namespace.clone(),
         most_waiting: options.requests_waiting.into(),
         sources: Sources { client: client.clone(), claims: claims.clone(), waiting: waiting.clone() },

@@ -1,4 +1,5 @@
-//! The mutating half: who asked is written into the object on create and stays what it is on update.
+//! The mutating half: who asked is written into the object on create and stays what it is on update; who changed the spec is
+//! written on update ([`editors`]).
 //!
 //! | Kind | Where |
 //! |---|---|
@@ -10,6 +11,7 @@
 //! refuses; what comes out is checked again by the validating half, after all other webhooks.
 
 use crate::attempt::{Action, Attempt};
+use crate::editors::{self, Own};
 use crate::kind::{Kind, Stamped};
 use json_patch::jsonptr::PointerBuf;
 use json_patch::{AddOperation, Patch, PatchOperation, RemoveOperation};
@@ -32,16 +34,27 @@ pub const EXTRA: &str = "keywright.dev/requester-extra";
 pub const FINALIZER: &str = "keywright.dev/kept-until-logged";
 
 /// What has to change in the object so that its stamp is right. Empty: nothing.
-pub fn stamp(attempt: &Attempt<'_>) -> Patch {
-    match attempt.action {
-        Action::Create { new } => {
-            let mut patch = restamp(new, attempt.kind, Some(&attempt.who));
-            patch.extend(keep(new, attempt.kind));
-            Patch(patch)
-        }
-        Action::Update { old, new } => Patch(restore(old, new, attempt.kind)),
-        Action::Status { .. } | Action::Delete { .. } => Patch(Vec::new()),
+pub fn stamp(attempt: &Attempt<'_>, own: &Own) -> Patch {
+    let (new, mut wanted) = match attempt.action {
+        Action::Create { new } => (new, written(&attempt.who, attempt.kind)),
+        Action::Update { old, new } => (new, raw(old, attempt.kind)),
+        Action::Status { .. } | Action::Delete { .. } => return Patch(Vec::new()),
+    };
+    let mut there = raw(new, attempt.kind);
+    // An edit that cannot be stamped stays as it is: the validating half refuses it.
+    if let (true, Ok(editors)) = (editors::matters(attempt.kind), editors::wanted(attempt, own)) {
+        there.extend(of_text(editors::noted(new)));
+        wanted.extend(of_text(editors));
     }
+    let mut patch = replace(new, attempt.kind, &there, &wanted);
+    if matches!(attempt.action, Action::Create { .. }) {
+        patch.extend(keep(new, attempt.kind));
+    }
+    Patch(patch)
+}
+
+fn of_text(notes: editors::Notes) -> impl Iterator<Item = (String, Value)> {
+    notes.into_iter().map(|(name, text)| (name, Value::String(text)))
 }
 
 /// Who is stamped on an object of a kind; none: nobody, or something unreadable.
@@ -63,45 +76,36 @@ pub fn is_stamped(object: &DynamicObject, kind: Kind) -> bool {
 }
 
 /// The stamp as it is written: annotation or field name to value.
-fn raw(object: &DynamicObject, kind: Kind) -> BTreeMap<&str, Value> {
+fn raw(object: &DynamicObject, kind: Kind) -> BTreeMap<String, Value> {
     match kind.stamped() {
         Stamped::Annotations => {
             let all = object.metadata.annotations.iter().flatten();
             let ours = all.filter(|(name, _)| name.starts_with(PREFIX));
-            ours.map(|(name, value)| (name.as_str(), json!(value))).collect()
+            ours.map(|(name, value)| (name.clone(), json!(value))).collect()
         }
         Stamped::Spec(field) => {
             let value = object.data.pointer("/spec").and_then(|spec| spec.get(field));
-            value.map(|value| (field, value.clone())).into_iter().collect()
+            value.map(|value| (field.to_owned(), value.clone())).into_iter().collect()
         }
     }
 }
 
 /// The stamp of somebody as it is to be written.
-fn written(who: &Identity, kind: Kind) -> BTreeMap<&'static str, Value> {
+fn written(who: &Identity, kind: Kind) -> BTreeMap<String, Value> {
     match kind.stamped() {
         Stamped::Annotations => {
-            to_annotations(who).into_iter().map(|(name, text)| (name, json!(text))).collect()
+            to_annotations(who).into_iter().map(|(name, text)| (name.to_owned(), json!(text))).collect()
         }
-        Stamped::Spec(field) => BTreeMap::from([(field, to_field(who))]),
+        Stamped::Spec(field) => BTreeMap::from([(field.to_owned(), to_field(who))]),
     }
-}
-
-fn restamp(new: &DynamicObject, kind: Kind, who: Option<&Identity>) -> Vec<PatchOperation> {
-    let wanted = who.map(|who| written(who, kind)).unwrap_or_default();
-    replace(new, kind, &raw(new, kind), &wanted)
-}
-
-fn restore(old: &DynamicObject, new: &DynamicObject, kind: Kind) -> Vec<PatchOperation> {
-    replace(new, kind, &raw(new, kind), &raw(old, kind))
 }
 
 /// Operations that make `there` into `wanted`.
 fn replace(
     new: &DynamicObject,
     kind: Kind,
-    there: &BTreeMap<&str, Value>,
-    wanted: &BTreeMap<&str, Value>,
+    there: &BTreeMap<String, Value>,
+    wanted: &BTreeMap<String, Value>,
 ) -> Vec<PatchOperation> {
     if there == wanted {
         return Vec::new();
@@ -213,11 +217,16 @@ fn of_field(value: &Value) -> Option<Identity> {
 mod tests {
     use super::*;
     use crate::attempt::tests::{object, request};
+    use keywright_approvals::records::{EDITOR_UIDS, EDITOR_USERNAMES};
+
+    fn own() -> Own {
+        Own { operator: "operator".to_owned(), webhook: "webhook".to_owned() }
+    }
 
     /// The object after the mutating half.
     fn after(kind: &str, operation: &str, more: &Value) -> Value {
         let request = request(kind, operation, more);
-        let patch = stamp(&Attempt::parse(&request).unwrap());
+        let patch = stamp(&Attempt::parse(&request).unwrap(), &own());
         let mut value = serde_json::to_value(request.object.as_ref().unwrap()).unwrap();
         json_patch::patch(&mut value, &patch).unwrap();
         value
@@ -284,6 +293,31 @@ mod tests {
     }
 
     #[test]
+    fn who_changes_a_spec_is_stamped_over_whatever_they_wrote_beside_who_made_it() {
+        let spec = |text: &str| json!({ "secretName": text });
+        let bob = json!({ USERNAME: "bob" });
+        let old = object("Certificate", &json!({ "metadata": { "annotations": bob }, "spec": spec("one") }));
+        let forged = json!({ EDITOR_USERNAMES: "root", "keywright.dev/editor-else": "x", "mine": "stays" });
+        let new =
+            object("Certificate", &json!({ "metadata": { "annotations": forged }, "spec": spec("two") }));
+        let made = after("Certificate", "UPDATE", &json!({ "object": new, "oldObject": old }));
+        let wanted =
+            json!({ USERNAME: "bob", EDITOR_USERNAMES: "ann", EDITOR_UIDS: "u-ann", "mine": "stays" });
+        assert_eq!(made["metadata"]["annotations"], wanted);
+
+        let new = object("Certificate", &json!({ "spec": spec("two") }));
+        let old = object("Certificate", &json!({ "spec": spec("one") }));
+        let made = after("Certificate", "UPDATE", &json!({ "object": new, "oldObject": old }));
+        let wanted = json!({ EDITOR_USERNAMES: "ann", EDITOR_UIDS: "u-ann" });
+        assert_eq!(made["metadata"]["annotations"], wanted, "of an object that nobody stamped, too");
+
+        let claimed =
+            object("Certificate", &json!({ "metadata": { "annotations": { EDITOR_USERNAMES: "root" } } }));
+        let made = after("Certificate", "CREATE", &json!({ "object": claimed }));
+        assert_eq!(made["metadata"]["annotations"], ann(), "nobody has changed what is new");
+    }
+
+    #[test]
     fn nothing_is_patched_where_nothing_is_wrong() {
         let right = object("Certificate", &json!({ "metadata": { "name": "thing", "annotations": ann() } }));
         for (operation, more) in [
@@ -296,7 +330,7 @@ mod tests {
             ),
         ] {
             let request = request("Certificate", operation, &more);
-            assert!(stamp(&Attempt::parse(&request).unwrap()).0.is_empty(), "{operation}");
+            assert!(stamp(&Attempt::parse(&request).unwrap(), &own()).0.is_empty(), "{operation}");
         }
     }
 
@@ -307,7 +341,7 @@ mod tests {
                 request(kind.name(), "CREATE", &json!({ "object": object(kind.name(), &json!({})) }));
             let attempt = Attempt::parse(&request).unwrap();
             let mut value = serde_json::to_value(request.object.as_ref().unwrap()).unwrap();
-            json_patch::patch(&mut value, &stamp(&attempt)).unwrap();
+            json_patch::patch(&mut value, &stamp(&attempt, &own())).unwrap();
             let made: DynamicObject = serde_json::from_value(value).unwrap();
             assert_eq!(stamped(&made, kind), Some(attempt.who), "{kind:?}");
         }

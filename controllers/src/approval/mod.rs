@@ -3,7 +3,7 @@
 //! ```text
 //! not final   class, votes, the right of each voter, the target   one write of the status, if it is new
 //! final       nothing follows                                     no write
-//! deleted     final first, then the finalizers of its votes and its own are taken away
+//! deleted     final first, then told in the signer's log, then the finalizers of its votes and its own are taken away
 //! ```
 //! It only shows. The signer reads the same records itself before it signs, and decides.
 
@@ -74,7 +74,7 @@ async fn decide(
         return Ok(looked);
     }
     // That is final, and a cache may be behind: the target is asked itself.
-    (world.creator, world.target) = observe::target_now(ctx, request).await?;
+    (world.authors, world.target) = observe::target_now(ctx, request).await?;
     Ok(look(request, &world))
 }
 

@@ -4,7 +4,7 @@ use crate::context::Context;
 use crate::error::Error;
 use jiff::Timestamp;
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec};
-use keywright_approvals::{Identity, Vote, records};
+use keywright_approvals::{Authors, Identity, Vote, records};
 use keywright_controllers_core::approval::request::{Target, World};
 use keywright_crds::{
     AnyIssuer, ApprovalRequest, Certificate, ClusterIssuer, Issuer, ObjectApproval, TargetRef,
@@ -21,12 +21,12 @@ pub(super) async fn observe(
     now: Timestamp,
 ) -> Result<World, Error> {
     let class = &request.spec.approval_class;
-    let (creator, target) = cached(ctx, &request.spec.target_ref);
+    let (authors, target) = cached(ctx, &request.spec.target_ref);
     Ok(World {
         now,
         class: ctx.caches.classes.get(&ObjectRef::new(class)).map(|class| class.spec.clone()),
         votes: votes(ctx, request, class).await?,
-        creator,
+        authors,
         target,
     })
 }
@@ -72,31 +72,35 @@ async fn may_approve(client: &Client, who: &Identity, class: &str) -> Result<boo
     Ok(answer.status.is_some_and(|status| status.allowed && status.denied != Some(true)))
 }
 
-/// A target's creator and what it wants.
-pub(super) type Known = (Option<Identity>, Target);
+/// Who made and who changed a target, and what it wants.
+pub(super) type Known = (Authors, Target);
+
+fn gone() -> Known {
+    (Authors::default(), Target::Gone)
+}
 
 fn known(meta: &ObjectMeta, uid: &str, wants: Option<ObjectApproval>) -> Known {
     if meta.uid.as_deref() != Some(uid) || meta.deletion_timestamp.is_some() {
-        return (None, Target::Gone);
+        return gone();
     }
-    (records::creator(meta), Target::Wants(wants))
+    (records::authors(meta), Target::Wants(wants))
 }
 
 fn of_certificate(object: Option<&Certificate>, uid: &str) -> Known {
-    object.map_or((None, Target::Gone), |cert| {
+    object.map_or_else(gone, |cert| {
         known(&cert.metadata, uid, cert.status.as_ref().and_then(|status| status.approval.clone()))
     })
 }
 
 fn of_issuer<I: AnyIssuer>(object: Option<&I>, uid: &str) -> Known {
-    object.map_or((None, Target::Gone), |issuer| {
+    object.map_or_else(gone, |issuer| {
         known(issuer.meta(), uid, issuer.issuer_status().and_then(|status| status.approval.clone()))
     })
 }
 
 fn cached(ctx: &Context, target: &TargetRef) -> Known {
     match ours(target) {
-        None => (None, Target::Foreign),
+        None => (Authors::default(), Target::Foreign),
         Some(Ours::Issuer) => {
             let place = ObjectRef::new(&target.name).within(&target.namespace);
             of_issuer(ctx.caches.issuers.get(&place).as_deref(), &target.uid)
@@ -111,11 +115,11 @@ fn cached(ctx: &Context, target: &TargetRef) -> Known {
     }
 }
 
-/// Who made the target and what it wants, read from the API server itself.
+/// Who made and changed the target and what it wants, read from the API server itself.
 pub(super) async fn target_now(ctx: &Context, request: &ApprovalRequest) -> Result<Known, Error> {
     let target = &request.spec.target_ref;
     match ours(target) {
-        None => Ok((None, Target::Foreign)),
+        None => Ok((Authors::default(), Target::Foreign)),
         Some(Ours::Issuer) => {
             let api = Api::<Issuer>::namespaced(ctx.client.clone(), &target.namespace);
             Ok(of_issuer(api.get_opt(&target.name).await?.as_ref(), &target.uid))

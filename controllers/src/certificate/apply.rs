@@ -217,7 +217,7 @@ async fn ask(
         }),
         Err(SignerError::ApprovalRequired { classes, effect, authority, policies, words }) => {
             ctx.unpublished.learn_policies(&policies);
-            match people::ask(ctx, cert, order, &key, world, (&classes, &effect)).await? {
+            match people::ask(ctx, object, cert, order, &key, world, (&classes, &effect)).await? {
                 Some((outcome, filing)) => {
                     Err(Unmade::People(Box::new(Applied { outcome, secret: None, filing: Some(filing) })))
                 }

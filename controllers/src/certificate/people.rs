@@ -105,6 +105,7 @@ fn waiting(
 /// another generation of the issuer.
 pub(super) async fn ask(
     ctx: &Context,
+    object: &Certificate,
     cert: &ValidCertificate,
     order: &Order,
     key: &PrivateKey,
@@ -128,7 +129,8 @@ pub(super) async fn ask(
     let diff = diff(cert, order, before);
     let form = |class: &String| {
         let name = request_name(&target(cert), &digest, class, again);
-        request(&cert.namespace, &name, target(cert), &effect.to_value(), class, &diff).ok()
+        let about = (target(cert), records::named_editors(&object.metadata));
+        request(&cert.namespace, &name, about, &effect.to_value(), class, &diff).ok()
     };
     let requests: Vec<ApprovalRequest> = classes.iter().filter_map(form).collect();
     let Some(on) = Waiting::just_asked(&requests) else { return Ok(None) };

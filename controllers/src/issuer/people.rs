@@ -100,7 +100,8 @@ pub(super) fn ask<I: AnyIssuer>(
     let diff = asked.diff(&format!("{} {:?}", I::KIND.name(), target.name));
     let form = |class: &String| {
         let name = request_name(&target, &asked.digest, class, None);
-        request(&namespace, &name, target.clone(), &asked.effect, class, &diff).ok()
+        let about = (target.clone(), records::named_editors(issuer.meta()));
+        request(&namespace, &name, about, &asked.effect, class, &diff).ok()
     };
     let requests = classes.iter().map(form).collect::<Option<Vec<_>>>()?;
     let step = ensure.request_key.as_ref().map_or(0, |key| key.step);

@@ -2,14 +2,14 @@
 
 use keywright_approvals::EffectDigest;
 use keywright_approvals::effect::canonical;
-use keywright_controllers::signer::{SignerError, Told};
-use keywright_crds::ApprovalRequest;
+use keywright_controllers::signer::{EndReport, SignerError, Told};
+use keywright_crds::{ApprovalDecision, ApprovalRequest};
 use keywright_pki::key::PublicKey;
 use keywright_signer_protocol::{json, v1alpha1 as wire};
 use keywright_testkit::FakeCluster;
 use kube::ResourceExt;
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) struct Agreement {
     cluster: FakeCluster,
@@ -17,11 +17,32 @@ pub(crate) struct Agreement {
     used: BTreeSet<String>,
     /// Digest of the policies in force.
     pub(crate) policies: String,
+    /// Requests whose end is told: UID, and names of the votes that were there then. None: it reads no records.
+    pub(crate) ended: Option<BTreeMap<String, Vec<String>>>,
 }
 
 impl Agreement {
     pub(crate) fn new(cluster: FakeCluster) -> Self {
-        Self { cluster, used: BTreeSet::new(), policies: String::new() }
+        Self { cluster, used: BTreeSet::new(), policies: String::new(), ended: Some(BTreeMap::new()) }
+    }
+
+    /// Tells the end of a request, once, with the votes that are there.
+    pub(crate) fn tell_end(
+        &mut self,
+        request: &wire::LogEndedApprovalRequest,
+    ) -> Result<EndReport, SignerError> {
+        let Some(ended) = &mut self.ended else { return Ok(EndReport::NoRecords) };
+        if ended.contains_key(&request.uid) {
+            return Ok(EndReport::Logged);
+        }
+        let found = self.cluster.get::<ApprovalRequest>(&request.namespace, &request.name);
+        if found.and_then(|found| found.uid()).as_ref() != Some(&request.uid) {
+            return Err(SignerError::Refused("there is no such request".into()));
+        }
+        let votes = self.cluster.all::<ApprovalDecision>().into_iter();
+        let votes = votes.filter(|vote| vote.spec.request_ref.uid == request.uid);
+        ended.insert(request.uid.clone(), votes.map(|vote| vote.name_any()).collect());
+        Ok(EndReport::Logged)
     }
 
     /// Whether a class agreed to a leaf. Uses the approval up.

@@ -3,6 +3,7 @@
 use crate::rig::Rig;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use keywright_approvals::records::EDITOR_USERNAMES;
 use keywright_approvals::vote_name;
 use keywright_controllers_core::certificate::{approval::pending_name, mark};
 use keywright_crds::{
@@ -218,6 +219,63 @@ async fn another_spec_is_another_effect_and_gives_the_earlier_one_up() {
     rig.settle().await;
     assert_eq!(phase(&rig, &first.name_any()), Some(ApprovalPhase::Superseded));
     assert_eq!((rig.ready("web").as_str(), rig.issued("web")), ("Unknown AwaitingApproval", 0));
+}
+
+/// What admission does to an edit by somebody.
+fn edit(rig: &Rig, who: &str, dns_name: &str) {
+    rig.cluster.edit::<Certificate>(NAMESPACE, "web", |cert| {
+        cert.spec.dns_names.push(dns_name.into());
+        let editors = cert.annotations_mut().entry(EDITOR_USERNAMES.into()).or_default();
+        *editors = if editors.is_empty() { who.to_owned() } else { format!("{editors}\n{who}") };
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_changed_it_is_named_in_the_request_and_does_not_count_and_others_do() {
+    let rig = Rig::with_issuer().await;
+    class(&rig);
+    rig.signer.demand("production");
+    let mut web = certificate("web");
+    web.annotations_mut().insert(EDITOR_USERNAMES.into(), "carol".into());
+    rig.cluster.create(&web);
+    let request = asked(&rig).await;
+    let named = |request: &ApprovalRequest| -> Vec<String> {
+        request.spec.target_editors.iter().map(|editor| editor.username.clone()).collect()
+    };
+    assert_eq!(named(&request), ["carol"]);
+    vote(&rig, &request, "carol", ApprovalVerdict::Approve);
+    vote(&rig, &request, "alice", ApprovalVerdict::Approve);
+    rig.settle().await;
+    let status = rig.cluster.get::<ApprovalRequest>(NAMESPACE, &request.name_any()).unwrap().status.unwrap();
+    let ignored: Vec<_> = status.votes.iter().filter_map(|vote| vote.ignored.clone()).collect();
+    assert_eq!(ignored, ["nobody approves what they changed"]);
+    assert_eq!(rig.issued("web"), 0);
+    vote(&rig, &request, "bob", ApprovalVerdict::Approve);
+    rig.settle().await;
+    rig.assert_good("web");
+    let brought = rig.signer.asked().pop().unwrap().approvals;
+    assert_eq!(brought[0].uid, request.uid().unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_edit_while_people_decide_asks_anew_and_names_its_editor_too() {
+    let rig = rig().await;
+    edit(&rig, "alice", "one.example.com");
+    let first = asked(&rig).await;
+    edit(&rig, "carol", "two.example.com");
+    let second = asked_again(&rig, &first).await;
+    let named: Vec<_> = second.spec.target_editors.iter().map(|editor| editor.username.as_str()).collect();
+    assert_eq!(named, ["alice", "carol"]);
+    assert_eq!(phase(&rig, &first.name_any()), Some(ApprovalPhase::Superseded));
+    for who in ["alice", "carol", "bob"] {
+        vote(&rig, &second, who, ApprovalVerdict::Approve);
+    }
+    rig.settle().await;
+    assert_eq!(
+        (rig.ready("web").as_str(), rig.issued("web")),
+        ("Unknown AwaitingApproval", 0),
+        "bob stands alone"
+    );
 }
 
 #[tokio::test(start_paused = true)]

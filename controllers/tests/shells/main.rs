@@ -16,6 +16,7 @@ mod loosening;
 mod notices;
 mod policies;
 mod receiver;
+mod releases;
 mod rig;
 mod secrets;
 mod signer;

@@ -15,7 +15,7 @@ use keywright_controllers::metrics::Metrics;
 use keywright_controllers::notice::Notices;
 use keywright_controllers::own_writes::OwnWrites;
 use keywright_controllers::scope::Scope;
-use keywright_controllers::signer::{Signer, SignerError};
+use keywright_controllers::signer::{EndReport, Signer, SignerError};
 use keywright_controllers::verdict::Compiled;
 use keywright_controllers::{run, watch};
 use keywright_controllers_core::conditions::find;
@@ -306,6 +306,18 @@ impl Signer for Line {
                 return std::future::pending().await;
             }
             self.signer.look_up(request).await
+        })
+    }
+
+    fn log_ended_approval(
+        &self,
+        request: wire::LogEndedApprovalRequest,
+    ) -> BoxFuture<'_, Result<EndReport, SignerError>> {
+        Box::pin(async move {
+            if self.cut.load(Ordering::SeqCst) {
+                return std::future::pending().await;
+            }
+            self.signer.log_ended_approval(request).await
         })
     }
 }

@@ -4,7 +4,7 @@ use crate::agreement::Agreement;
 use futures::future::BoxFuture;
 use jiff::SignedDuration;
 use keywright_ambient::Clock;
-use keywright_controllers::signer::{Signer, SignerError};
+use keywright_controllers::signer::{EndReport, Signer, SignerError};
 use keywright_pki::algorithm::KeyAlgorithm;
 use keywright_pki::certificate::{CaProfile, Certificate, Serial, Template, Validity, assemble};
 use keywright_pki::csr::Csr;
@@ -117,6 +117,16 @@ impl TestSigner {
     /// Other policies are in force.
     pub(crate) fn policies(&self, digest: &str) {
         digest.clone_into(&mut self.lock().agreement.policies);
+    }
+
+    /// It has no access to the API server.
+    pub(crate) fn reads_no_records(&self) {
+        self.lock().agreement.ended = None;
+    }
+
+    /// Names of the votes that stood in its log when it told the end of this request.
+    pub(crate) fn ended(&self, uid: &str) -> Option<Vec<String>> {
+        self.lock().agreement.ended.as_ref()?.get(uid).cloned()
     }
 
     /// Its clock goes ahead.
@@ -396,6 +406,19 @@ impl Signer for TestSigner {
             Err(SignerError::Unavailable("connection refused".into()))
         } else {
             Ok(wire::LookUpResponse { counting: request.request_keys.iter().map(one).collect() })
+        };
+        Box::pin(async move { answer })
+    }
+
+    fn log_ended_approval(
+        &self,
+        request: wire::LogEndedApprovalRequest,
+    ) -> BoxFuture<'_, Result<EndReport, SignerError>> {
+        let mut state = self.lock();
+        let answer = if state.down {
+            Err(SignerError::Unavailable("connection refused".into()))
+        } else {
+            state.agreement.tell_end(&request)
         };
         Box::pin(async move { answer })
     }

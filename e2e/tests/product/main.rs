@@ -7,6 +7,8 @@
 
 mod algorithms;
 mod approvals;
+mod approvals_edits;
+mod approvals_ended;
 mod approvals_signed;
 mod approvals_worst;
 mod cluster;

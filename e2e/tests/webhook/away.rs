@@ -76,6 +76,9 @@ async fn with_its_configurations_deleted_identity_still_holds() {
     );
     let said = words(api.patch("web", &PatchParams::default(), &forged).await);
     assert!(said.contains("identity-frozen"), "{said}");
+    let edit = Patch::Merge(json!({ "spec": { "dnsNames": ["other.example.test"] } }));
+    let said = words(api.patch("web", &PatchParams::default(), &edit).await);
+    assert!(said.contains("identity-forged") && said.contains("editor"), "nobody stamps who edits: {said}");
     let status = Patch::Merge(json!({ "status": { "revision": 7 } }));
     let said = words(api.patch_status("web", &PatchParams::default(), &status).await);
     assert!(said.contains("status-operator-only"), "{said}");

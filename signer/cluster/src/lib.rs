@@ -12,6 +12,7 @@ pub use reader::{Access, Reader};
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use keywright_approvals::{Class, Recorded, Request, Vote, records};
+use std::collections::BTreeMap;
 
 /// Which request for approval is wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,10 +40,36 @@ pub struct Found {
     pub votes: Vec<Vote>,
     /// The phase in its status.
     pub recorded: Option<Recorded>,
-    /// It is being deleted.
-    pub withdrawn: bool,
+    /// What it is about, as it says itself.
+    pub target: Target,
+    /// There is no such object any more, or another one under its name.
+    pub target_is_gone: bool,
+    /// Since when it is being deleted.
+    pub deleted: Option<Timestamp>,
+    /// The votes' signatures, armoured, by the name of the vote.
+    pub signatures: BTreeMap<String, String>,
     /// The API server's clock when it answered, to the second.
     pub server_time: Timestamp,
+}
+
+/// The object that a request is about.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Target {
+    /// Kind, with the group after a dot where it is not ours.
+    pub kind: String,
+    /// Namespace; empty for what is in none.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+    /// UID.
+    pub uid: String,
+}
+
+impl Found {
+    /// Whether it can no longer be used, whatever people say: it is being deleted, or its target is gone.
+    pub fn is_withdrawn(&self) -> bool {
+        self.deleted.is_some() || self.target_is_gone
+    }
 }
 
 /// Why nothing was found out.

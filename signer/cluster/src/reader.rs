@@ -1,16 +1,17 @@
 //! Reading, with the signer's own credentials: each answer is the API server's newest, nothing is kept.
 
-use crate::{Found, ReadError, Records, Wanted};
+use crate::{Found, ReadError, Records, Target, Wanted};
 use futures::FutureExt as _;
 use futures::executor::block_on;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec};
-use keywright_approvals::{Identity, Vote, records};
+use keywright_approvals::{Authors, Identity, Vote, records};
 use keywright_crds::{ApprovalClass, ApprovalDecision, ApprovalRequest, TargetRef};
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config, ResourceExt as _};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -109,15 +110,18 @@ impl Reader {
         Ok((object, at))
     }
 
-    /// All votes in the namespace for this request.
-    async fn votes(&self, namespace: &str, uid: &str) -> Result<Vec<Vote>, ReadError> {
+    /// All votes in the namespace for this request, each with its signature.
+    async fn votes(&self, namespace: &str, uid: &str) -> Result<Vec<(Vote, Option<String>)>, ReadError> {
         let api: Api<ApprovalDecision> = Api::namespaced(self.client.clone(), namespace);
         let mut votes = Vec::new();
         // Without a resource version: the newest, from a quorum.
         let mut params = ListParams::default().limit(PAGE);
         loop {
             let page = api.list(&params).await.map_err(unavailable)?;
-            votes.extend(page.items.iter().filter_map(|object| records::vote(object, uid)));
+            let signed = |object: &ApprovalDecision| {
+                Some((records::vote(object, uid)?, object.spec.signature.clone()))
+            };
+            votes.extend(page.items.iter().filter_map(signed));
             match page.metadata.continue_.filter(|token| !token.is_empty()) {
                 Some(token) => params = params.continue_token(&token),
                 None => return Ok(votes),
@@ -150,10 +154,10 @@ impl Reader {
         Ok(answer.status.is_some_and(|status| status.allowed && status.denied != Some(true)))
     }
 
-    /// Who made the target, as stamped; `Err(())` inside: the target is gone or another.
-    async fn creator(&self, target: &TargetRef) -> Result<Result<Option<Identity>, ()>, ReadError> {
+    /// Who made and who changed the target, as stamped; none: the target is gone or another.
+    async fn authors(&self, target: &TargetRef) -> Result<Option<Authors>, ReadError> {
         if target.group != "keywright.dev" {
-            return Ok(Ok(None));
+            return Ok(Some(Authors::default()));
         }
         let kind = GroupVersionKind::gvk("keywright.dev", "v1alpha1", &target.kind);
         let resource = ApiResource::from_gvk(&kind);
@@ -163,10 +167,8 @@ impl Reader {
             Api::namespaced_with(self.client.clone(), &target.namespace, &resource)
         };
         let object = api.get_metadata_opt(&target.name).await.map_err(unavailable)?;
-        let Some(object) = object.filter(|object| object.uid().as_deref() == Some(&target.uid)) else {
-            return Ok(Err(()));
-        };
-        Ok(Ok(records::creator(&object.metadata)))
+        let meant = object.filter(|object| object.uid().as_deref() == Some(&target.uid));
+        Ok(meant.map(|object| records::authors(&object.metadata)))
     }
 
     async fn find(&self, wanted: &Wanted) -> Result<Found, ReadError> {
@@ -178,20 +180,24 @@ impl Reader {
         let class = class.map(|class| records::class(&class_name, &class.spec)).transpose()?;
         let filed_under = object.status.as_ref().and_then(|status| status.filed_under.as_ref());
         let filed_under = filed_under.map(|spec| records::class(&class_name, spec)).transpose()?;
-        let creator = self.creator(&object.spec.target_ref).await?;
-        let mut votes = self.votes(&wanted.namespace, &wanted.uid).await?;
-        for vote in &mut votes {
+        let authors = self.authors(&object.spec.target_ref).await?;
+        let (mut votes, mut signatures) = (Vec::new(), BTreeMap::new());
+        for (mut vote, signature) in self.votes(&wanted.namespace, &wanted.uid).await? {
             vote.may_approve = self.may_approve(&vote.approver, &class_name).await?;
+            signatures.extend(signature.map(|signature| (vote.name.clone(), signature)));
+            votes.push(vote);
         }
-        let withdrawn = object.metadata.deletion_timestamp.is_some() || creator.is_err();
         Ok(Found {
-            request: records::request(&object, creator.unwrap_or_default())?,
+            target: target(&object.spec.target_ref),
+            target_is_gone: authors.is_none(),
+            deleted: object.metadata.deletion_timestamp.as_ref().map(|at| at.0),
+            signatures,
+            request: records::request(&object, authors.unwrap_or_default())?,
             class_name,
             class,
             filed_under,
             votes,
             recorded: records::recorded(&object),
-            withdrawn,
             server_time,
         })
     }
@@ -205,6 +211,16 @@ impl Records for Reader {
                 .unwrap_or_else(|_| Err(unavailable("it did not answer in time")))
         }
         .boxed()
+    }
+}
+
+fn target(named: &TargetRef) -> Target {
+    let TargetRef { group, kind, namespace, name, uid } = named;
+    Target {
+        kind: if group == "keywright.dev" { kind.clone() } else { format!("{kind}.{group}") },
+        namespace: namespace.clone(),
+        name: name.clone(),
+        uid: uid.clone(),
     }
 }
 

@@ -42,14 +42,16 @@ fn code_of(reason: Reason) -> Code {
         Reason::Unauthenticated => Code::Unauthenticated,
         Reason::Forbidden | Reason::PolicyDenied => Code::PermissionDenied,
         Reason::StaleFencingToken | Reason::PolicyStale => Code::Aborted,
-        Reason::UnknownAuthority => Code::NotFound,
+        Reason::UnknownAuthority | Reason::UnknownRequest => Code::NotFound,
         Reason::Constraint
         | Reason::Loosening
         | Reason::Immutable
         | Reason::AuthorityExpired
         | Reason::StaleStep
         | Reason::ApprovalRequired
-        | Reason::ApprovalInvalid => Code::FailedPrecondition,
+        | Reason::ApprovalInvalid
+        | Reason::NoRecords
+        | Reason::NotEnded => Code::FailedPrecondition,
         Reason::Unavailable => Code::Unavailable,
         Reason::Internal | Reason::Unspecified => Code::Internal,
     }

@@ -12,9 +12,10 @@ use crate::ids::Uid;
 use crate::refusal::{Reason, Refusal};
 use jiff::Timestamp;
 use keywright_approvals::phase::{Wanted as Want, proof};
+use keywright_approvals::records::with_editors;
 use keywright_approvals::statement::{Facts, Statement};
 use keywright_approvals::{
-    Class, EffectDigest, Identity, Observed, Phase, Proof, Recorded, Request, Standing, Vote, phase,
+    Authors, Class, EffectDigest, Identity, Observed, Phase, Proof, Recorded, Request, Standing, Vote, phase,
 };
 use keywright_policy::Approval;
 use keywright_signer_cluster::{Found, ReadError, Records, Wanted};
@@ -25,6 +26,8 @@ use std::collections::BTreeSet;
 const MOST: usize = 8;
 /// Most signatures in one approval.
 const MOST_SIGNATURES: usize = 64;
+/// Most editors of its target: as many as an ApprovalRequest can name.
+const MOST_EDITORS: usize = 64;
 
 /// An approval as a request names it: it parses, and nothing else is known of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +51,7 @@ pub struct Statements {
     requester: String,
     requested_for: Option<String>,
     target_creator: Option<String>,
+    target_editors: Vec<String>,
     signatures: Vec<String>,
 }
 
@@ -80,12 +84,16 @@ pub fn parse(uses: &[wire::ApprovalUse]) -> Result<Vec<Brought>, Refusal> {
             Some(signed) if signed.signatures.len() > MOST_SIGNATURES => {
                 return Err(malformed("signed.signatures", format!("at most {MOST_SIGNATURES}")));
             }
+            Some(signed) if signed.target_editors.len() > MOST_EDITORS => {
+                return Err(malformed("signed.targetEditors", format!("at most {MOST_EDITORS}")));
+            }
             Some(signed) => Some(Statements {
                 filed: Timestamp::from_second(signed.filed)
                     .map_err(|_| malformed("signed.filed", "must be before the year 10000".into()))?,
                 requester: signed.requester.clone(),
                 requested_for: some(&signed.requested_for),
                 target_creator: some(&signed.target_creator),
+                target_editors: signed.target_editors.clone(),
                 signatures: signed.signatures.clone(),
             }),
         };
@@ -174,23 +182,11 @@ fn known(
         found => found,
     };
     let found = found.transpose().map_err(|error| match error {
-        ReadError::Unavailable(_) => Refusal::new(
-            Reason::Unavailable,
-            "approvals",
-            error.to_string(),
-            "try again; if it stays, look at the signer's kubeconfig and its rights",
-        ),
+        ReadError::Unavailable(_) => unread(&error),
         ReadError::Missing { .. } | ReadError::Malformed(_) => invalid(brought, error, ASK_AGAIN),
     })?;
     if let Some(found) = &found {
-        let skew = found.server_time.duration_since(now).abs();
-        if skew > jiff::SignedDuration::from_secs(30) {
-            let rule = format!(
-                "the signer's clock and the API server's differ by {} s; no expiry can be judged over 30 s",
-                skew.as_secs()
-            );
-            return Err(Refusal::new(Reason::Unavailable, "approvals", rule, "set the clocks right"));
-        }
+        same_time(found, now)?;
         if found.request.uid != brought.uid.to_string() || found.class_name != brought.class {
             return Err(invalid(brought, "it is another request, or of another class", ASK_AGAIN));
         }
@@ -214,6 +210,25 @@ fn known(
             Proof::None => Ok(Known::Recorded(Box::new(found))),
         },
     }
+}
+
+/// The API server could not be asked.
+pub(super) fn unread(error: &ReadError) -> Refusal {
+    let fix = "try again; if it stays, look at the signer's kubeconfig and its rights";
+    Refusal::new(Reason::Unavailable, "approvals", error.to_string(), fix)
+}
+
+/// Errors: expiry cannot be judged, as the signer and the API server do not agree what time it is.
+pub(super) fn same_time(found: &Found, now: Timestamp) -> Result<(), Refusal> {
+    let skew = found.server_time.duration_since(now).abs();
+    if skew <= jiff::SignedDuration::from_secs(30) {
+        return Ok(());
+    }
+    let rule = format!(
+        "the signer's clock and the API server's differ by {} s; no expiry can be judged over 30 s",
+        skew.as_secs()
+    );
+    Err(Refusal::new(Reason::Unavailable, "approvals", rule, "set the clocks right"))
 }
 
 impl Evidence {
@@ -245,7 +260,8 @@ impl Evidence {
                 if let Some(found) = also {
                     self.not_stopped(&stand(found, effect, now))?;
                 }
-                self.signed(class, pinned, effect, now)
+                let recorded = also.as_ref().map(|found| found.request.authors.editors.as_slice());
+                self.signed((class, pinned), recorded.unwrap_or_default(), effect, now)
             }
         }
     }
@@ -264,10 +280,12 @@ impl Evidence {
         }
     }
 
+    /// `recorded`: editors of the target as the API server has them, where it could be asked. They approve no more than
+    /// those whom the statement names.
     fn signed(
         &self,
-        class: &Class,
-        pinned: &Pinned,
+        (class, pinned): (&Class, &Pinned),
+        recorded: &[Identity],
         effect: EffectDigest,
         now: Timestamp,
     ) -> Result<Grant, Refusal> {
@@ -285,7 +303,13 @@ impl Evidence {
             created: signed.filed,
             requester: identity(&signed.requester),
             requested_for: signed.requested_for.clone(),
-            target_creator: signed.target_creator.as_ref().map(identity),
+            authors: with_editors(
+                Authors {
+                    creator: signed.target_creator.as_ref().map(identity),
+                    editors: signed.target_editors.iter().map(identity).collect(),
+                },
+                recorded.iter().cloned(),
+            ),
         };
         let statement = Statement::new(Facts {
             request_uid: request.uid.clone(),
@@ -295,6 +319,7 @@ impl Evidence {
             requester: signed.requester.clone(),
             requested_for: signed.requested_for.clone(),
             target_creator: signed.target_creator.clone(),
+            target_editors: signed.target_editors.clone(),
         });
         let statement =
             statement.map_err(|bad| invalid(&self.brought, bad, "bring the facts as they stand"))?;
@@ -375,7 +400,7 @@ fn stand(found: &Found, effect: EffectDigest, now: Timestamp) -> Standing {
         votes: &found.votes,
         recorded,
         used: None,
-        withdrawn: found.withdrawn,
+        withdrawn: found.is_withdrawn(),
         wanted: Want::Effect(effect),
     })
 }

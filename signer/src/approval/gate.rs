@@ -3,11 +3,13 @@
 //! Nothing is refused here. A repeat of a request that was signed gets its stored answer whatever policies say by then, and
 //! only the engine knows whether it is one.
 
+use super::ended::Reported;
 use super::evidence::{self, Brought, Evidence};
 use super::pinned::Pinned;
 use crate::policy::{Policies, Question, Verdict};
+use crate::refusal::Refusal;
 use keywright_ambient::Clock;
-use keywright_signer_cluster::Records;
+use keywright_signer_cluster::{Found, Records};
 use std::sync::Arc;
 
 /// Where evidence comes from.
@@ -31,6 +33,11 @@ pub struct Cleared {
 }
 
 impl Gate {
+    /// Finds out about a request that is said to have ended. Errors: see [`Reported::read`].
+    pub async fn look_up(&self, reported: &Reported, clock: &dyn Clock) -> Result<Found, Refusal> {
+        reported.read(self.records.as_deref(), clock.now()).await
+    }
+
     /// Finds out about the approvals that a request brings, and what policies say to it.
     pub async fn examine(&self, brought: Vec<Brought>, question: Question, clock: &dyn Clock) -> Cleared {
         let mut evidence = Vec::with_capacity(brought.len());

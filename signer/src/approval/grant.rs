@@ -2,7 +2,7 @@
 
 use super::demand::{Needed, mark};
 use super::evidence::{Evidence, Grant};
-use crate::ids::RequestId;
+use crate::ids::{RequestId, Uid};
 use crate::ledger::{LedgerError, MarkRow, RequestRow, RequestState};
 use crate::log::entry::{Entry, Kind, Value, commit};
 use crate::refusal::{About, Reason, Refusal};
@@ -35,8 +35,9 @@ pub struct Case<'a> {
     pub now: i64,
 }
 
-fn request_mark(grant: &Grant) -> [u8; 32] {
-    mark(&[b"approval request", &grant.uid.0])
+/// What the use of a request leaves in the ledger.
+pub(super) fn request_mark(uid: &Uid) -> [u8; 32] {
+    mark(&[b"approval request", &uid.0])
 }
 
 fn effect_mark(effect: &EffectDigest) -> [u8; 32] {
@@ -107,7 +108,7 @@ impl Approved {
         if self.grants.is_empty() {
             return Vec::new();
         }
-        self.grants.iter().map(request_mark).chain([effect_mark(&self.effect)]).collect()
+        self.grants.iter().map(|grant| request_mark(&grant.uid)).chain([effect_mark(&self.effect)]).collect()
     }
 
     /// How many grants it uses: each needs a salt.
@@ -124,7 +125,6 @@ impl Approved {
     pub fn entries(&self, at: u64, salts: &[[u8; 16]]) -> Vec<(Entry, Vec<String>)> {
         let one = |(grant, salt): (&Grant, &[u8; 16])| {
             let plain: Vec<String> = grant.votes.iter().chain(&grant.signatures).cloned().collect();
-            let hash = |text: &String| hex::encode(digest(&SHA256, text.as_bytes()));
             let entry = Entry::new(Kind::ApprovalUsed, at)
                 .with("uid", self.id.uid.to_string())
                 .with("step", self.id.step)
@@ -132,7 +132,7 @@ impl Approved {
                 .with("class", grant.class.as_str())
                 .with("effect", self.effect.to_string())
                 .with("approvals", grant.votes.len() as u64)
-                .with("signatures", Value::List(grant.signatures.iter().map(hash).collect()))
+                .with("signatures", hashes(&grant.signatures))
                 .with("votes", commit(salt, &plain));
             (entry, plain)
         };
@@ -145,6 +145,12 @@ impl Approved {
             || MarkRow { request: self.id.key().to_vec(), effect: self.effect.octets().to_vec(), index };
         self.marks().into_iter().map(|mark| (mark, row())).collect()
     }
+}
+
+/// SHA-256 of each signature.
+pub(super) fn hashes<'a>(signatures: impl IntoIterator<Item = &'a String>) -> Value {
+    let hash = |text: &String| hex::encode(digest(&SHA256, text.as_bytes()));
+    Value::List(signatures.into_iter().map(hash).collect())
 }
 
 /// Whether an earlier use was by this very request for this very effect and came to nothing: its certificate never left,

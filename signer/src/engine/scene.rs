@@ -2,6 +2,7 @@
 
 use super::{Answer, Counting, Refused, Reply};
 use crate::access::{may_use, with_callers};
+use crate::approval::ended::Reported;
 use crate::approval::grant::Case;
 use crate::approval::{Approved, Cleared, Needed, effect};
 use crate::authority::{Authority, Birth, Keyring, certificates_of, destroyed};
@@ -18,8 +19,10 @@ use crate::purpose;
 use crate::refusal::{About, Reason, Refusal};
 use crate::seal::Kek;
 use aws_lc_rs::digest::{SHA256, digest};
+use jiff::Timestamp;
 use keywright_ambient::Entropy;
 use keywright_pki::certificate::Serial;
+use keywright_signer_cluster::Found;
 use keywright_signer_protocol::json;
 use prost::Message as _;
 use std::sync::Arc;
@@ -402,6 +405,27 @@ impl Scene<'_> {
         Ok(course)
     }
 
+    /// The end of a request for approval: told once, whatever the API server says by then.
+    pub(super) fn ended(
+        &mut self,
+        reported: &Reported,
+        found: Result<Found, Refusal>,
+        caller: &str,
+    ) -> Result<Answer, Refusal> {
+        let unavailable = |error: LedgerError| Refusal::unavailable(&error.to_string());
+        let of = reported.mark();
+        if let Some(told) = self.mark(&of).map_err(unavailable)? {
+            return Ok(told_at(told.index, true));
+        }
+        let found = found?;
+        let is_used = self.mark(&reported.mark_of_use()).map_err(unavailable)?.is_some();
+        let now = Timestamp::from_second(self.now_signed())
+            .map_err(|_| Refusal::internal("the clock is out of range"))?;
+        let ended = reported.judge(&found, is_used, caller, now)?;
+        let salt = self.salt()?;
+        Ok(told_at(self.turn.tell_end(of, &ended, &salt)?, false))
+    }
+
     /// The leave to make a key's constraints looser. Errors: `refusal` where they never become looser; approvals.
     fn may_loosen(
         &self,
@@ -450,6 +474,11 @@ impl Scene<'_> {
 /// At most 100 characters of a field's name: it may come from the asker.
 fn short(field: &str) -> String {
     field.chars().take(100).collect()
+}
+
+/// An entry that is there, or comes with the commit.
+fn told_at(log_index: u64, repeated: bool) -> Answer {
+    Answer { certificate: Vec::new(), parents: Vec::new(), step: 0, log_index, repeated, created: false }
 }
 
 fn again(row: RequestRow, id: RequestId, parents: Vec<Vec<u8>>) -> Answer {

@@ -1,7 +1,7 @@
 //! The writer thread: judges what waits, commits it, hands it on.
 
 use super::scene::{Course, Scene};
-use super::{Answer, Asked, Job, Parts, Refused, Reply, Shared};
+use super::{Answer, Asked, Job, Parts, Refused, Reply, Shared, Told};
 use crate::authority::Keyring;
 use crate::authority_key::KeyStore;
 use crate::ids::{RequestId, Uid};
@@ -232,6 +232,18 @@ impl Writer {
                 let (refused, reply) = *refuse;
                 scene.refuse(refused, reply);
             }
+            Job::Ended(told) => {
+                let Told { reported, found, caller, reply } = *told;
+                match scene.ended(&reported, found, &caller) {
+                    Ok(answer) => scene.answers.push((reply, Ok(answer))),
+                    Err(refusal) => {
+                        let id = Some(RequestId { uid: reported.uid, step: 0 });
+                        let operation = "LogEndedApproval";
+                        let refused = Refused { refusal, caller, operation, id, authority: None, count: 1 };
+                        scene.refuse(refused, reply);
+                    }
+                }
+            }
             Job::Outcome(generation, outcome) => self.settle(generation, outcome, scene),
             Job::Issue(asked) => {
                 if let Some(line) = self.busy.get_mut(&asked.ask.id.uid) {
@@ -269,7 +281,7 @@ impl Writer {
                 let Asked { ask, caller, reply, .. } = *asked;
                 match scene.look_up(&ask) {
                     Ok(counting) => {
-                        let answer = Answer { counting, repeated: true, ..Answer::default() };
+                        let answer = Answer { counting, ..Answer::default() };
                         scene.answers.push((reply, Ok(answer)));
                     }
                     Err(refusal) => {
@@ -460,6 +472,9 @@ impl Writer {
                 }
                 Job::LookUp(asked) => {
                     let _ = asked.reply.send(Err(refusal.clone()));
+                }
+                Job::Ended(told) => {
+                    let _ = told.reply.send(Err(refusal.clone()));
                 }
                 Job::Refuse(refuse) => {
                     let _ = refuse.1.send(Err(refusal.clone()));

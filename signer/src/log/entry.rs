@@ -15,6 +15,7 @@
 //! | `abandoned` | an intent that came to nothing | `intent` (index), `serial`, `why` |
 //! | `refusal` | a request that was refused | `caller`, `operation`, `reason`, `field`, and `uid`, `step`, `authority` where known; `count` where it stands for a row of which only the first, second, fourth and so on are written: so many were refused in this row until now; `classes`, `effect`, `policies`, `decision` where people or a policy refused |
 //! | `approval-used` | with the intent, or the loosening, that it allows | `uid`, `step`, `request` (UID of the ApprovalRequest), `class`, `effect`, `approvals` (how many), `signatures` (SHA-256 of each), `votes` (as `names`, over the votes and signatures) |
+//! | `approval-ended` | once for each ApprovalRequest that ended, before it and its votes are let go | `request` (its UID), `target` (kind of the object that it is about), `uid` (of that object), `class`, `effect`, `outcome` as the signer finds it (`denied`, `withdrawn`, `superseded`, `expired`, `used`, or `revoked`: denied after its use), `told` (phase in its status, the operator's word), `approvals` and `denials` (votes of either kind, counted or not), `signatures` (SHA-256 of each, of the first 512), `votes` (as `names`, over the names of request and target, requester, beneficiary, creator, editors, all votes and their signatures), `caller` |
 //! | `fencing-reset` | by hand, offline | `from` |
 
 use aws_lc_rs::digest::{Context, SHA256};
@@ -78,6 +79,8 @@ pub enum Kind {
     Refusal,
     /// People agreed, and their approval is used up.
     ApprovalUsed,
+    /// A request for approval ended, and its votes may be let go.
+    ApprovalEnded,
     /// The highest fencing token was forgotten, by hand.
     FencingReset,
 }
@@ -93,6 +96,7 @@ impl Kind {
             Self::Abandoned => "abandoned",
             Self::Refusal => "refusal",
             Self::ApprovalUsed => "approval-used",
+            Self::ApprovalEnded => "approval-ended",
             Self::FencingReset => "fencing-reset",
         }
     }

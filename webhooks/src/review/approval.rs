@@ -8,7 +8,8 @@ use crate::attempt::{Action, Attempt};
 use crate::kind::Kind;
 use crate::stamp;
 use keywright_approvals::effect::canonical;
-use keywright_approvals::{EffectDigest, Identity, Ignored, Phase, Signed, Verdict, Vote, vote_name};
+use keywright_approvals::records::{editor, with_editors};
+use keywright_approvals::{Authors, EffectDigest, Ignored, Phase, Signed, Verdict, Vote, vote_name};
 use kube::core::DynamicObject;
 use serde_json::Value;
 
@@ -19,8 +20,8 @@ pub struct Ballot {
     pub request: Option<DynamicObject>,
     /// The class that it names.
     pub class: Option<DynamicObject>,
-    /// Who made the request's target, as stamped there.
-    pub target_creator: Option<Identity>,
+    /// Who made and who changed the request's target, as stamped there.
+    pub authors: Authors,
     /// Whether the voter holds verb `approve` on the class, by SubjectAccessReview.
     pub may_approve: bool,
 }
@@ -96,7 +97,7 @@ pub(super) fn request(attempt: &Attempt<'_>, world: &World) -> Result<(), Denial
 /// Approvers are not flooded by one requester. The operator's own requests are as many as there are Certificates that need
 /// one; who may make those, and how many, is a matter of RBAC and quota.
 fn not_too_many(attempt: &Attempt<'_>, world: &World, waiting: Option<usize>) -> Result<(), Denial> {
-    if attempt.who.username == world.operator {
+    if attempt.who.username == world.own.operator {
         return Ok(());
     }
     let waiting =
@@ -203,7 +204,7 @@ fn facts(
         created: records::created(there),
         requester: stamp::stamped(there, Kind::ApprovalRequest).unwrap_or_default(),
         requested_for: request.requested_for.clone(),
-        target_creator: ballot.target_creator.clone(),
+        authors: with_editors(ballot.authors.clone(), request.target_editors.iter().map(editor)),
     };
     let vote = Vote {
         name: attempt.name.to_owned(),
@@ -227,7 +228,7 @@ fn fix(why: Ignored, class: &str) -> String {
     match why {
         Ignored::OtherRequest => "vote for the request that is there".to_owned(),
         Ignored::OtherEffect => "look at the request again: kubectl keywright why".to_owned(),
-        Ignored::OwnRequest | Ignored::OwnBenefit | Ignored::OwnTarget => {
+        Ignored::OwnRequest | Ignored::OwnBenefit | Ignored::OwnTarget | Ignored::OwnEdit => {
             "somebody else has to approve it".to_owned()
         }
         Ignored::Machine => format!("a person votes, or ApprovalClass {class:?} names the account"),

@@ -20,6 +20,8 @@ pub enum Rule {
     IdentityForged,
     /// A stamp changes.
     IdentityFrozen,
+    /// Who changes a spec cannot be stamped.
+    EditorStamp,
     /// A record loses its finalizer early.
     RecordKept,
     /// A request or vote does not read.
@@ -53,6 +55,7 @@ impl Rule {
             Self::IdentityMissing => "identity-missing",
             Self::IdentityForged => "identity-forged",
             Self::IdentityFrozen => "identity-frozen",
+            Self::EditorStamp => "editor-stamp",
             Self::RecordKept => "record-kept",
             Self::RecordReads => "record-reads",
             Self::RequestClass => "request-class",
@@ -68,6 +71,7 @@ impl Rule {
                 Ignored::OwnRequest => "vote-own-request",
                 Ignored::OwnBenefit => "vote-own-benefit",
                 Ignored::OwnTarget => "vote-own-target",
+                Ignored::OwnEdit => "vote-own-edit",
                 Ignored::Machine => "vote-machine",
                 Ignored::NoGroup => "vote-no-group",
                 Ignored::NotPermitted => "vote-not-permitted",

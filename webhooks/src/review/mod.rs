@@ -9,8 +9,8 @@
 //! | Attempt | Rules, in this order |
 //! |---|---|
 //! | status | only the operator writes it |
-//! | create | the stamp is that of the author; the kind's own rules |
-//! | update | the stamp is unchanged; a record keeps its finalizer; the kind's own rules |
+//! | create | the stamp is that of the author, and of no editor; the kind's own rules |
+//! | update | the stamp is unchanged, and names who changes the spec; a record keeps its finalizer; the kind's own rules |
 //! | delete | records stay by their finalizer; policies |
 //!
 //! The last of a kind's own rules are the policies of the cluster, for certificates and issuers.
@@ -27,6 +27,7 @@ pub use approval::Ballot;
 pub use denial::{Denial, Retry, Rule};
 
 use crate::attempt::{Action, Attempt};
+use crate::editors::{self, Own};
 use crate::kind::Kind;
 use crate::stamp;
 use crate::trust::probe;
@@ -85,10 +86,8 @@ pub enum Facts {
 /// All that a review may look at beside the attempt.
 #[derive(Debug)]
 pub struct World {
-    /// Username of the operator's ServiceAccount.
-    pub operator: String,
-    /// Username of the webhook's own ServiceAccount.
-    pub own: String,
+    /// Keywright's own accounts.
+    pub own: Own,
     /// The suite's namespace.
     pub namespace: String,
     /// Fingerprint of the bundle under which this process serves.
@@ -147,11 +146,13 @@ fn judge(attempt: &Attempt<'_>, world: &World) -> Result<Vec<String>, Denial> {
         Action::Delete { .. } => policy::judge(attempt, world),
         Action::Create { new } => {
             authentic(attempt, new)?;
+            unedited(attempt, new)?;
             no_probe(attempt, world)?;
             own_rules(attempt, world)
         }
         Action::Update { old, new } => {
             frozen(attempt, old, new)?;
+            edited(attempt, world, old, new)?;
             kept(attempt, world, old, new)?;
             own_rules(attempt, world)
         }
@@ -159,7 +160,7 @@ fn judge(attempt: &Attempt<'_>, world: &World) -> Result<Vec<String>, Denial> {
 }
 
 fn operator_only(attempt: &Attempt<'_>, world: &World) -> Result<(), Denial> {
-    if attempt.who.username == world.operator {
+    if attempt.who.username == world.own.operator {
         return Ok(());
     }
     let who = &attempt.who.username;
@@ -168,7 +169,7 @@ fn operator_only(attempt: &Attempt<'_>, world: &World) -> Result<(), Denial> {
         format!(
             "{who:?} may not write the status of a {}: only {:?} does",
             attempt.kind.name(),
-            world.operator
+            world.own.operator
         ),
         "change the spec, and the operator writes what came of it",
     ))
@@ -208,7 +209,7 @@ fn no_probe(attempt: &Attempt<'_>, world: &World) -> Result<(), Denial> {
     if !is_probe {
         return Ok(());
     }
-    if attempt.who.username == world.own && attempt.dry_run {
+    if attempt.who.username == world.own.webhook && attempt.dry_run {
         if world.policies.is_none() {
             return Err(policy::unread());
         }
@@ -236,6 +237,47 @@ fn frozen(attempt: &Attempt<'_>, old: &DynamicObject, new: &DynamicObject) -> Re
     ))
 }
 
+/// Nobody changed what is new.
+fn unedited(attempt: &Attempt<'_>, new: &DynamicObject) -> Result<(), Denial> {
+    if !editors::matters(attempt.kind) || editors::noted(new).is_empty() {
+        return Ok(());
+    }
+    Err(Denial::new(
+        Rule::IdentityForged,
+        format!("annotations {}* of a new object name somebody who changed it", editors::PREFIX),
+        "leave them out: they are written at admission; a later webhook may not change them",
+    ))
+}
+
+/// The stamp of who changed the spec is that of the author of this edit, or unchanged.
+fn edited(
+    attempt: &Attempt<'_>,
+    world: &World,
+    old: &DynamicObject,
+    new: &DynamicObject,
+) -> Result<(), Denial> {
+    if !editors::matters(attempt.kind) {
+        return Ok(());
+    }
+    let wanted = editors::wanted(attempt, &world.own).map_err(|why| {
+        let fix = "wait until what was asked for has come about, or let somebody edit who did already; an approver can deny \
+                   what waits";
+        Denial::new(Rule::EditorStamp, why.to_string(), fix)
+    })?;
+    if editors::noted(new) == wanted {
+        return Ok(());
+    }
+    let (rule, problem) = if editors::is_edit(old, new) {
+        let who = &attempt.who.username;
+        (Rule::IdentityForged, format!("the stamp of who changes this object is not that of {who:?}"))
+    } else {
+        (Rule::IdentityFrozen, "the stamp of who changed this object changes with its spec only".to_owned())
+    };
+    let fix = "leave it as it is: it is written at admission by the chart's MutatingWebhookConfiguration \
+               keywright-webhook; a later webhook may not change it";
+    Err(Denial::new(rule, problem, fix))
+}
+
 /// A record stays until the operator, who knows whether it is in the log, lets it go.
 fn kept(
     attempt: &Attempt<'_>,
@@ -244,7 +286,7 @@ fn kept(
     new: &DynamicObject,
 ) -> Result<(), Denial> {
     let released = stamp::has_finalizer(old) && !stamp::has_finalizer(new);
-    if !attempt.kind.is_record() || !released || attempt.who.username == world.operator {
+    if !attempt.kind.is_record() || !released || attempt.who.username == world.own.operator {
         return Ok(());
     }
     Err(Denial::new(

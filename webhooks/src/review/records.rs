@@ -3,7 +3,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use keywright_approvals::{Class, Group, Proof, Verdict};
-use keywright_crds::duration;
+use keywright_crds::{TargetEditor, duration};
 use kube::core::DynamicObject;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -49,6 +49,8 @@ pub(super) struct Request {
     pub(super) action: String,
     pub(super) approval_class: String,
     pub(super) requested_for: Option<String>,
+    #[serde(default)]
+    pub(super) target_editors: Vec<TargetEditor>,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::attempt::tests::{object, request};
-use keywright_approvals::{EffectDigest, Identity, vote_name};
+use keywright_approvals::records::{EDITOR_UIDS, EDITOR_USERNAMES};
+use keywright_approvals::{Authors, EffectDigest, Identity, vote_name};
 use serde_json::{Value, json};
 
 const OPERATOR: &str = "system:serviceaccount:keywright-system:keywright-operator";
@@ -10,8 +11,7 @@ const OWN: &str = "system:serviceaccount:keywright-system:keywright-webhook";
 
 fn world(facts: Facts) -> World {
     World {
-        operator: OPERATOR.to_owned(),
-        own: OWN.to_owned(),
+        own: Own { operator: OPERATOR.to_owned(), webhook: OWN.to_owned() },
         namespace: "keywright-system".to_owned(),
         bundle: "f00d".to_owned(),
         now: "2030-01-01T00:00:00Z".to_owned(),
@@ -88,6 +88,46 @@ fn a_stamp_never_changes_and_is_never_added() {
     assert_eq!(edit(&json!({}), &json!({ "other": "annotation" })), "allowed");
     assert_eq!(edit(&stamps(), &json!({})), "identity-frozen");
     assert_eq!(edit(&json!({}), &stamps()), "identity-frozen");
+}
+
+#[test]
+fn who_changes_a_spec_is_stamped_or_refused_and_nobody_changes_that_stamp_alone() {
+    let edit = |old: Value, new: Value, secret: &str| {
+        let more = json!({ "object": certificate(&new, secret), "oldObject": certificate(&old, "s") });
+        verdict("Certificate", "UPDATE", &more, claimants(&[]))
+    };
+    let with = |editors: Value| {
+        let mut all = stamps();
+        all.as_object_mut().unwrap().extend(editors.as_object().unwrap().clone());
+        all
+    };
+    let ann = json!({ EDITOR_USERNAMES: "ann", EDITOR_UIDS: "u-ann" });
+    let both = json!({ EDITOR_USERNAMES: "bob\nann", EDITOR_UIDS: "\nu-ann" });
+    let bob = json!({ EDITOR_USERNAMES: "bob" });
+    assert_eq!(edit(stamps(), with(ann.clone()), "other"), "allowed");
+    assert_eq!(edit(with(bob.clone()), with(both), "other"), "allowed");
+    assert_eq!(edit(stamps(), stamps(), "other"), "identity-forged", "nobody stamped it");
+    assert_eq!(edit(stamps(), with(bob.clone()), "other"), "identity-forged");
+    assert_eq!(
+        edit(with(bob.clone()), with(ann.clone()), "other"),
+        "identity-forged",
+        "bob's edit still waits"
+    );
+    assert_eq!(edit(with(bob.clone()), with(bob.clone()), "s"), "allowed");
+    assert_eq!(edit(with(bob.clone()), stamps(), "s"), "identity-frozen");
+    assert_eq!(edit(with(bob), with(ann.clone()), "s"), "identity-frozen");
+    assert_eq!(edit(stamps(), with(ann.clone()), "s"), "identity-frozen");
+    let claims = json!({ "object": certificate(&with(ann), "s") });
+    assert_eq!(verdict("Certificate", "CREATE", &claims, claimants(&[])), "identity-forged");
+}
+
+#[test]
+fn an_edit_that_cannot_be_stamped_is_refused() {
+    let all: Vec<String> = (0..editors::MOST).map(|n| format!("user-{n}")).collect();
+    let annotations = json!({ EDITOR_USERNAMES: all.join("\n") });
+    let more =
+        json!({ "object": certificate(&annotations, "other"), "oldObject": certificate(&annotations, "s") });
+    assert_eq!(verdict("Certificate", "UPDATE", &more, claimants(&[])), "editor-stamp");
 }
 
 #[test]
@@ -184,7 +224,7 @@ fn ask(more: &Value) -> Value {
     let mut spec = json!({
         "targetRef": { "group": "keywright.dev", "kind": "Certificate", "namespace": "shop", "name": "web", "uid": "u-web" },
         "action": "IssueCertificate", "effectDigest": digest(), "effect": EFFECT, "approvalClass": "prod",
-        "requestedFor": "bob",
+        "requestedFor": "bob", "targetEditors": [{ "username": "erik" }],
         "requester": { "username": "ann", "uid": "u-ann", "groups": ["dev", "system:authenticated"], "extra": { "scopes": ["a", "b"] } },
     });
     for (field, value) in more.as_object().unwrap() {
@@ -228,6 +268,10 @@ fn who_has_too_many_requests_that_wait_files_no_more_but_the_operator_does() {
     assert_eq!(file(user(OPERATOR), None), "allowed");
 }
 
+fn named(username: &str) -> Identity {
+    Identity { username: username.to_owned(), ..Identity::default() }
+}
+
 /// How a vote by `who` on ann's request is answered; `vote` is merged into its spec, `class` into the class.
 struct Voting<'a> {
     who: &'a str,
@@ -258,7 +302,7 @@ impl Voting<'_> {
         let mut ballot = Ballot {
             request: Some(read(ask(&json!({})))),
             class: Some(read(object("ApprovalClass", &json!({ "spec": class })))),
-            target_creator: Some(Identity { username: "carl".into(), ..Identity::default() }),
+            authors: Authors { creator: Some(named("carl")), editors: vec![named("emil")] },
             may_approve: true,
         };
         (self.ballot)(&mut ballot);
@@ -283,6 +327,9 @@ fn a_vote_counts_or_is_refused_with_the_reason() {
         (Voting { vote: deny.clone(), ..voting("ann") }, "allowed"),
         (voting("bob"), "vote-own-benefit"),
         (voting("carl"), "vote-own-target"),
+        (voting("emil"), "vote-own-edit"),
+        (voting("erik"), "vote-own-edit"),
+        (Voting { vote: deny.clone(), ..voting("emil") }, "allowed"),
         (voting(machine), "vote-machine"),
         (Voting { class: json!({ "serviceAccounts": [machine] }), ..voting(machine) }, "allowed"),
         (
@@ -365,6 +412,8 @@ fn policies_judge_what_is_made_changed_and_deleted() {
     let delete = json!({ "oldObject": thing });
     let mut edited = thing.clone();
     edited["spec"]["duration"] = json!("24h");
+    edited["metadata"]["annotations"][EDITOR_USERNAMES] = json!("ann");
+    edited["metadata"]["annotations"][EDITOR_UIDS] = json!("u-ann");
     let update = json!({ "oldObject": thing, "object": edited });
 
     let no = rego(

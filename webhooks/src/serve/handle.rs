@@ -4,6 +4,7 @@ use super::observe::Sources;
 use super::policies::Policies;
 use crate::answer;
 use crate::attempt::Attempt;
+use crate::editors::Own;
 use crate::review::{World, needs, review};
 use crate::stamp;
 use crate::trust::presented::Presented;
@@ -36,10 +37,8 @@ impl Half {
 /// What every review is answered with.
 #[derive(Debug)]
 pub struct Reviewer {
-    /// Username of the operator's ServiceAccount.
-    pub operator: String,
-    /// Username of this webhook's ServiceAccount, the only one that probes.
-    pub own: String,
+    /// Keywright's own accounts; this webhook's is the only one that probes.
+    pub own: Own,
     /// Its namespace.
     pub namespace: String,
     /// How many requests of one requester may wait in one namespace.
@@ -72,16 +71,16 @@ impl Reviewer {
         let request: AdmissionRequest<DynamicObject> =
             review.try_into().map_err(|_| NotAReview::NoRequest)?;
         let response = match half {
-            Half::Mutating => Self::mutate(&request),
+            Half::Mutating => self.mutate(&request),
             Half::Validating => self.validate(&request).await,
         };
         Ok(serde_json::to_vec(&response.into_review())?)
     }
 
     /// What cannot be read passes unstamped here; the validating half refuses it.
-    fn mutate(request: &AdmissionRequest<DynamicObject>) -> AdmissionResponse {
+    fn mutate(&self, request: &AdmissionRequest<DynamicObject>) -> AdmissionResponse {
         match Attempt::parse(request) {
-            Ok(attempt) => answer::mutated(request, stamp::stamp(&attempt)),
+            Ok(attempt) => answer::mutated(request, stamp::stamp(&attempt, &self.own)),
             Err(error) => answer::reviewed(request, answer::unreadable(&error)),
         }
     }
@@ -92,7 +91,6 @@ impl Reviewer {
             Err(error) => return answer::reviewed(request, answer::unreadable(&error)),
         };
         let world = World {
-            operator: self.operator.clone(),
             own: self.own.clone(),
             namespace: self.namespace.clone(),
             bundle: self.presented.bundle().unwrap_or_default(),

@@ -7,7 +7,7 @@ use crate::kind::Kind;
 use crate::review::{Ballot, Facts, Needs};
 use crate::stamp;
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec};
-use keywright_approvals::Identity;
+use keywright_approvals::{Authors, Identity, records};
 use keywright_crds::{GROUP, VERSION};
 use kube::api::{Api, PostParams};
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
@@ -52,29 +52,32 @@ impl Sources {
         let request = self.get(Kind::ApprovalRequest, namespace, request).await?;
         let spec = request.as_ref().and_then(|request| request.data.get("spec"));
         let Some(name) = spec.and_then(|spec| spec.get("approvalClass")).and_then(Value::as_str) else {
-            return Ok(Ballot { request, class: None, target_creator: None, may_approve: false });
+            return Ok(Ballot { request, class: None, authors: Authors::default(), may_approve: false });
         };
         let target = spec.and_then(|spec| spec.get("targetRef"));
-        let (class, target_creator, may_approve) = tokio::try_join!(
+        let (class, authors, may_approve) = tokio::try_join!(
             self.get(Kind::ApprovalClass, "", name),
-            self.creator(target),
+            self.authors(target),
             self.may_approve(name, who),
         )?;
-        Ok(Ballot { request, class, target_creator, may_approve })
+        Ok(Ballot { request, class, authors, may_approve })
     }
 
-    /// Who made the target: known of our own kinds, and only of the very object that is meant.
-    async fn creator(&self, target: Option<&Value>) -> Result<Option<Identity>, Error> {
+    /// Who made and who changed the target: known of our own kinds, and only of the very object that is meant.
+    async fn authors(&self, target: Option<&Value>) -> Result<Authors, Error> {
         let text = |field: &str| {
             target.and_then(|target| target.get(field)).and_then(Value::as_str).unwrap_or_default()
         };
         let kind: Kind = match text("kind").parse() {
             Ok(kind) if text("group") == GROUP => kind,
-            Ok(_) | Err(_) => return Ok(None),
+            Ok(_) | Err(_) => return Ok(Authors::default()),
         };
         let object = self.get(kind, text("namespace"), text("name")).await?;
         let meant = object.filter(|object| object.metadata.uid.as_deref() == Some(text("uid")));
-        Ok(meant.and_then(|object| stamp::stamped(&object, kind)))
+        Ok(meant.map_or_else(Authors::default, |object| Authors {
+            creator: stamp::stamped(&object, kind),
+            ..records::authors(&object.metadata)
+        }))
     }
 
     async fn may_approve(&self, class: &str, who: &Identity) -> Result<bool, Error> {

@@ -9,7 +9,7 @@ use keywright_approvals::EffectDigest;
 use keywright_approvals::effect::{BadEffect, canonical};
 use keywright_crds::{
     ApprovalDecision, ApprovalPhase, ApprovalRequest, ApprovalRequestSpec, ApprovalVerdict, MissingApproval,
-    TargetRef,
+    TargetEditor, TargetRef,
 };
 use keywright_signer_protocol::v1alpha1::{ApprovalUse, SignedApproval};
 use kube::ResourceExt;
@@ -178,6 +178,7 @@ impl Filed {
             requester: spec.requester.as_ref().map(|who| who.username.clone()).unwrap_or_default(),
             requested_for: spec.requested_for.clone().unwrap_or_default(),
             target_creator: String::new(),
+            target_editors: spec.target_editors.iter().map(|one| one.username.clone()).collect(),
             signatures,
         };
         ApprovalUse {
@@ -209,11 +210,12 @@ pub fn request_name(target: &TargetRef, effect: &EffectDigest, class: &str, agai
     format!("{readable}-{}", &hex::encode(digest(&SHA256, text.as_bytes()))[..12])
 }
 
-/// The request to file. Errors: the effect has no canonical form.
+/// The request to file. `target` comes with those who changed it, as stamped there. Errors: the effect has no canonical
+/// form.
 pub fn request(
     namespace: &str,
     name: &str,
-    target: TargetRef,
+    (target, editors): (TargetRef, Vec<TargetEditor>),
     effect: &Value,
     class: &str,
     diff: &str,
@@ -224,6 +226,7 @@ pub fn request(
         name,
         ApprovalRequestSpec {
             target_ref: target,
+            target_editors: editors,
             action,
             effect_digest: EffectDigest::of(effect)?.to_string(),
             effect: String::from_utf8_lossy(&canonical).into_owned(),

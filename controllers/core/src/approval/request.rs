@@ -5,7 +5,7 @@ use crate::conditions::{settle, whole_seconds};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use keywright_approvals::phase::Wanted;
-use keywright_approvals::{Identity, Observed, Phase, Standing, Use, Verdict, Vote, phase, records};
+use keywright_approvals::{Authors, Observed, Phase, Standing, Use, Verdict, Vote, phase, records};
 use keywright_crds::{
     ApprovalClassSpec, ApprovalPhase, ApprovalRequest, ApprovalRequestStatus, ApprovalVerdict,
     MissingApproval, ObjectApproval, VoteSummary,
@@ -22,8 +22,8 @@ pub struct World {
     pub class: Option<ApprovalClassSpec>,
     /// All votes for it, each with the answer whether its voter still may vote.
     pub votes: Vec<Vote>,
-    /// Who made the target, as stamped there.
-    pub creator: Option<Identity>,
+    /// Who made and who changed the target, as stamped there.
+    pub authors: Authors,
     /// What the target wants.
     pub target: Target,
 }
@@ -52,7 +52,7 @@ pub struct Looked {
 pub fn look(object: &ApprovalRequest, world: &World) -> Result<Looked, records::Malformed> {
     let old = object.status.clone().unwrap_or_default();
     let name = &object.spec.approval_class;
-    let request = records::request(object, world.creator.clone())?;
+    let request = records::request(object, world.authors.clone())?;
     let class = world.class.as_ref().map(|spec| records::class(name, spec)).transpose()?;
     let filed = old.filed_under.clone().or_else(|| world.class.clone());
     let filed_under = filed.as_ref().map(|spec| records::class(name, spec)).transpose()?;

@@ -49,6 +49,9 @@ pub struct Document {
     /// Username of who made the object that it is about, where that is somebody else.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target_creator: Option<String>,
+    /// Usernames of who changed that object since something last came of it, the latest last.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub target_editors: Vec<String>,
     /// Username of whom it is for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub requested_for: Option<String>,
@@ -117,6 +120,7 @@ impl Document {
             diff: spec.diff.clone(),
             reason: spec.reason.clone(),
             target_creator: creator.filter(|creator| *creator != requester).map(str::to_owned),
+            target_editors: spec.target_editors.iter().map(|one| one.username.clone()).collect(),
             requester,
             requested_for: spec.requested_for.clone(),
             missing: status.missing,
@@ -137,11 +141,12 @@ impl Document {
             Some(other) if *other != self.requester => format!("{who_asks}, for {other}"),
             Some(_) | None => who_asks,
         };
-        let mut facts = vec![
-            ("What", format!("{} of {}", self.action, named(&self.target))),
-            ("Who", who_asks),
-            ("Why", self.reason.clone().unwrap_or_else(|| "(no reason was given)".to_owned())),
-        ];
+        let mut facts =
+            vec![("What", format!("{} of {}", self.action, named(&self.target))), ("Who", who_asks)];
+        if !self.target_editors.is_empty() {
+            facts.push(("Changed by", self.target_editors.join(", ")));
+        }
+        facts.push(("Why", self.reason.clone().unwrap_or_else(|| "(no reason was given)".to_owned())));
         if self.phase == ApprovalPhase::Pending {
             facts.push(("Still missing", format!("{} (class {})", who(&self.missing), self.approval_class)));
         } else {

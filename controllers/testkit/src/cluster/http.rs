@@ -19,6 +19,7 @@ struct Ask {
     kind: Kind,
     place: Place,
     status: bool,
+    merges: bool,
     query: BTreeMap<String, String>,
     scope: Scope,
 }
@@ -50,6 +51,7 @@ impl FakeCluster {
         }
         let verb = match (method, ask.status) {
             (method, false) if method == Method::POST => Verb::Create,
+            (method, false) if method == Method::PATCH && ask.merges => Verb::Merge,
             (method, false) if method == Method::PATCH => Verb::Apply,
             (method, true) if method == Method::PATCH => Verb::ApplyStatus,
             (method, _) => panic!("the fake cluster does not know {method}"),
@@ -130,11 +132,14 @@ impl FakeCluster {
 fn carry_out(state: &mut State, ask: &Ask, verb: Verb, mut body: Value) -> (Answer, bool) {
     let place = match verb {
         Verb::Create => (ask.place.0.clone(), place(&body).1),
-        Verb::Apply | Verb::ApplyStatus => ask.place.clone(),
+        Verb::Apply | Verb::ApplyStatus | Verb::Merge => ask.place.clone(),
     };
     let found = state.store.get(ask.kind, &place).cloned();
     if let Some(refused) = refusal(verb, &body, found.as_ref(), &place.1) {
         return (refused, false);
+    }
+    if verb == Verb::Merge {
+        return merge(state, ask, &body);
     }
     let new = found.is_none();
     let mut stored = found.unwrap_or_else(|| {
@@ -166,12 +171,52 @@ fn carry_out(state: &mut State, ask: &Ask, verb: Verb, mut body: Value) -> (Answ
     }
 }
 
+/// Merges a patch into an object that is there. One that is being deleted goes with its last finalizer.
+fn merge(state: &mut State, ask: &Ask, patch: &Value) -> (Answer, bool) {
+    let Some(mut stored) = state.store.get(ask.kind, &ask.place).cloned() else {
+        return (failure(404, &ask.place.1), false);
+    };
+    let before = stored.value.clone();
+    json_merge(&mut stored.value, patch);
+    if stored.value == before {
+        return ((200, stored.shown()), false);
+    }
+    apply::update(&mut stored.managed, &before, &stored.value, "unknown", "Update");
+    let metadata = &stored.value["metadata"];
+    let kept = metadata["finalizers"].as_array().is_some_and(|all| !all.is_empty());
+    if metadata["deletionTimestamp"].is_string() && !kept {
+        let shown = stored.shown();
+        state.store.remove(ask.kind, &ask.place);
+        return ((200, shown), true);
+    }
+    ((200, state.store.put(ask.kind, &ask.place, stored)), true)
+}
+
+/// RFC 7396.
+fn json_merge(target: &mut Value, patch: &Value) {
+    let Value::Object(patch) = patch else {
+        *target = patch.clone();
+        return;
+    };
+    if !target.is_object() {
+        *target = json!({});
+    }
+    for (name, value) in patch {
+        match (value, target.as_object_mut()) {
+            (Value::Null, Some(fields)) => {
+                fields.remove(name);
+            }
+            (value, _) => json_merge(&mut target[name.as_str()], value),
+        }
+    }
+}
+
 /// Preconditions of a mutating request.
 fn refusal(verb: Verb, body: &Value, found: Option<&Stored>, name: &str) -> Option<Answer> {
     let version = body["metadata"]["resourceVersion"].as_str();
     let Some(found) = found else {
         return match verb {
-            Verb::ApplyStatus => Some(failure(404, name)),
+            Verb::ApplyStatus | Verb::Merge => Some(failure(404, name)),
             Verb::Apply if version.is_some() => Some(failure(409, name)),
             Verb::Create | Verb::Apply => None,
         };
@@ -221,7 +266,11 @@ fn read<B>(request: &Request<B>) -> Ask {
         labels: labels.into_iter().flat_map(|l| l.split(',')).map(str::to_owned).collect(),
         metadata_only: accept.contains("as=PartialObjectMetadata"),
     };
-    Ask { kind, place: (namespace, name), status: steps.next() == Some("status"), query, scope }
+    let merges = request
+        .headers()
+        .get(http::header::CONTENT_TYPE)
+        .is_some_and(|value| value.as_bytes() == b"application/merge-patch+json");
+    Ask { kind, place: (namespace, name), status: steps.next() == Some("status"), merges, query, scope }
 }
 
 /// Undoes percent encoding of ASCII.

@@ -5,8 +5,8 @@
 //! store  objects, versions, history, watches           fault  what goes wrong, and when
 //! ```
 //! Keeps: resource versions, generations, optimistic concurrency and UID preconditions, `managedFields`, the status
-//! subresource, label selectors by existence, metadata-only answers, the schema's default of `status`. Leaves out:
-//! schemas, admission, pages, garbage collection, authentication.
+//! subresource, label selectors by existence, metadata-only answers, the schema's default of `status`, finalizers. Leaves
+//! out: schemas, admission, pages, garbage collection, authentication.
 
 mod apply;
 mod fault;
@@ -100,6 +100,8 @@ pub enum Verb {
     Apply,
     /// Server-side apply of its status.
     ApplyStatus,
+    /// Merge patch of the object.
+    Merge,
 }
 
 /// One mutating request, in the order of arrival.
@@ -233,6 +235,18 @@ impl FakeCluster {
         }
         apply::update(&mut stored.managed, &before, &stored.value.clone(), manager, operation);
         state.store.put(kind, &place, stored);
+    }
+
+    /// Somebody asks to delete an object that finalizers keep. It goes with the last of them.
+    pub fn ask_to_delete<K>(&self, namespace: &str, name: &str, now: Timestamp)
+    where
+        K: Resource<DynamicType = ()> + Serialize + DeserializeOwned,
+    {
+        self.write_as::<K>("kubectl-delete", "Update", namespace, name, |object| {
+            let meta = object.meta_mut();
+            assert!(meta.finalizers.as_ref().is_some_and(|all| !all.is_empty()), "nothing keeps {name:?}");
+            meta.deletion_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(now));
+        });
     }
 
     /// Deletes an object at once.
