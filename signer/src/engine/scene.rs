@@ -478,7 +478,7 @@ fn short(field: &str) -> String {
 
 /// An entry that is there, or comes with the commit.
 fn told_at(log_index: u64, repeated: bool) -> Answer {
-    Answer { certificate: Vec::new(), parents: Vec::new(), step: 0, log_index, repeated, created: false }
+    Answer { log_index, repeated, ..Answer::default() }
 }
 
 fn again(row: RequestRow, id: RequestId, parents: Vec<Vec<u8>>) -> Answer {
