@@ -11,6 +11,8 @@
 //! answer          Review -> AdmissionReview, and the line of the decision log
 //! trust           the root, the serving certificate, the bundle in the configurations; decided purely, shared by
 //!                 compare-and-swap on one Secret
+//! metrics         what is counted
+//! trace           the span of a review
 //! serve           the shell: observes the World a review needs, serves TLS, drains
 //! ```
 //!
@@ -22,9 +24,11 @@
 pub mod answer;
 pub mod attempt;
 pub mod kind;
+pub mod metrics;
 pub mod review;
 pub mod serve;
 pub mod stamp;
+mod trace;
 pub mod trust;
 
 /// Namespace of the suite, unless the command line says otherwise.

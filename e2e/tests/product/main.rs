@@ -17,4 +17,5 @@ mod loosening;
 mod notices;
 mod policies;
 mod refusals;
+mod traces;
 mod writes;
