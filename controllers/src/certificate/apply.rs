@@ -198,16 +198,15 @@ async fn ask(
     };
     let asker = asker(object, cert, approvals);
     let verdict = verdict::ask(ctx, asker, || question(cert, order, key.public_key())).await;
-    let answer = match verdict.denied {
-        Some(words) => Err(SignerError::PolicyDenied(words)),
-        None => {
-            let request = IssueRequest {
-                policy_digest: verdict.seen,
-                policy_facts: Some(verdict::facts(&object.metadata)),
-                ..request(ctx, cert, order, &key, uses)?
-            };
-            put(ctx, cert, order, request, traced).await
-        }
+    let answer = if let Some(words) = verdict.denied {
+        Err(SignerError::PolicyDenied(words))
+    } else {
+        let request = IssueRequest {
+            policy_digest: verdict.seen,
+            policy_facts: Some(verdict::facts(&object.metadata)),
+            ..request(ctx, cert, order, &key, uses)?
+        };
+        put(ctx, cert, order, request, traced).await
     };
     let answer = answer.and_then(|issued| {
         let leaf = Certificate::from_der(&issued.certificate)
