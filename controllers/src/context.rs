@@ -12,6 +12,7 @@ use crate::signer::Signer;
 use crate::verdict::Compiled;
 use keywright_ambient::Clock;
 use keywright_crds::{ApprovalRequest, Certificate, ClusterIssuer, Issuer, Policy};
+use keywright_telemetry::Tracer;
 use kube::{Client, ResourceExt};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -43,6 +44,8 @@ pub struct Context {
     pub backoff: Backoff,
     /// What is counted.
     pub metrics: Metrics,
+    /// Where looks that did something leave their spans.
+    pub tracer: Tracer,
     /// Certificates that are signed and not published yet, and requests that were refused.
     pub unpublished: Unpublished,
     /// What is known to count at the signer.

@@ -36,6 +36,18 @@ pub enum Retry {
 }
 
 impl Error {
+    /// Its name, for traces: of a closed list, whatever the words are.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Api(_) => "ApiServer",
+            Self::Key(_) => "NoKey",
+            Self::Request(_) => "NoRequest",
+            Self::Behind(_) => "Behind",
+            Self::Told(_) => "TriedAgain",
+            Self::NotLogged(_) => "NotLogged",
+        }
+    }
+
     /// What to do about it.
     pub fn retry(&self) -> Retry {
         match self {

@@ -28,5 +28,6 @@ pub mod run;
 pub mod scope;
 pub mod signer;
 pub mod timers;
+mod trace;
 pub mod verdict;
 pub mod watch;

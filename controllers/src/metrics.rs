@@ -13,6 +13,7 @@ use keywright_signer_protocol::v1alpha1::{
     Authority, EnsureAuthorityRequest, IssueRequest, Issued, LogEndedApprovalRequest, LookUpRequest,
     LookUpResponse,
 };
+use keywright_telemetry::SpanContext;
 use kube::ResourceExt;
 use prometheus::{
     Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
@@ -40,8 +41,6 @@ pub struct Metrics {
     issued: HistogramVec,
     leads: IntGauge,
     notices: IntCounterVec,
-    /// Requests to the API server, by `code`, `method` and `host`.
-    pub requests: IntCounterVec,
 }
 
 impl Metrics {
@@ -91,14 +90,9 @@ impl Metrics {
                 ),
                 &["form", "result"],
             )?,
-            requests: IntCounterVec::new(
-                Opts::new("rest_client_requests_total", "Requests to the API server"),
-                &["code", "method", "host"],
-            )?,
             registry,
         };
-        let Self { registry, looks, look_seconds, depth, queued, signer, issued, leads, notices, requests } =
-            &metrics;
+        let Self { registry, looks, look_seconds, depth, queued, signer, issued, leads, notices } = &metrics;
         registry.register(Box::new(looks.clone()))?;
         for histogram in [look_seconds, queued, signer, issued] {
             registry.register(Box::new(histogram.clone()))?;
@@ -112,8 +106,12 @@ impl Metrics {
                 notices.with_label_values(&[format!("{form:?}").as_str(), result]);
             }
         }
-        registry.register(Box::new(requests.clone()))?;
         Ok(metrics)
+    }
+
+    /// Tells a counter too that somebody else counts. Errors: a name given twice, which is a defect.
+    pub fn also(&self, counter: IntCounterVec) -> Result<(), prometheus::Error> {
+        self.registry.register(Box::new(counter))
     }
 
     /// This process begins or ends to lead.
@@ -285,10 +283,14 @@ impl<S: Signer> Signer for Timed<S> {
         })
     }
 
-    fn issue(&self, request: IssueRequest) -> BoxFuture<'_, Result<Issued, SignerError>> {
+    fn issue(
+        &self,
+        request: IssueRequest,
+        within: Option<SpanContext>,
+    ) -> BoxFuture<'_, Result<Issued, SignerError>> {
         Box::pin(async move {
             let from = self.clock.monotonic();
-            let answer = self.signer.issue(request).await;
+            let answer = self.signer.issue(request, within).await;
             self.observe("Issue", from, &answer);
             answer
         })

@@ -6,6 +6,7 @@ use crate::error::{Error, Retry};
 use crate::queue::Queue;
 use crate::scope::Shelf;
 use crate::timers::{Action, Timers};
+use crate::trace::trace_id;
 use crate::{approval, certificate, confirm, issuer, notice, policy};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
@@ -181,7 +182,8 @@ fn after<K: Resource<DynamicType = ()>>(object: &K, error: &Error, ctx: &Context
     };
     let name = object.name_any();
     let namespace = object.meta().namespace.as_deref().unwrap_or_default();
-    tracing::warn!(kind = %K::kind(&()), namespace, name, %error, wait_seconds = wait.as_secs_f32(), "trying again later");
+    let (wait_seconds, trace_id) = (wait.as_secs_f32(), trace_id(object.meta()));
+    tracing::warn!(kind = %K::kind(&()), namespace, name, %error, wait_seconds, trace_id, "trying again later");
     Action::requeue(wait)
 }
 

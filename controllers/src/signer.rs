@@ -7,6 +7,7 @@ use keywright_signer_protocol::v1alpha1::{
     LookUpResponse, Refusal,
 };
 use keywright_signer_protocol::{SignerClient, refusal_of};
+use keywright_telemetry::{SpanContext, TRACEPARENT};
 use std::time::Duration;
 use tonic::Status;
 
@@ -63,6 +64,22 @@ pub enum SignerError {
     Refused(String),
 }
 
+impl SignerError {
+    /// Its name, for traces: of a closed list, whatever the words are.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Unavailable(_) => "Unavailable",
+            Self::KeyLost(_) => "KeyLost",
+            Self::Loosening(_) => "Loosening",
+            Self::StaleStep { .. } => "StaleStep",
+            Self::ApprovalRequired { .. } => "ApprovalRequired",
+            Self::ApprovalInvalid { .. } => "ApprovalInvalid",
+            Self::PolicyDenied(_) => "PolicyDenied",
+            Self::Refused(_) => "Refused",
+        }
+    }
+}
+
 /// An authority's effect, in the signer's words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Told {
@@ -88,8 +105,12 @@ pub trait Signer: Send + Sync + 'static {
         &self,
         request: EnsureAuthorityRequest,
     ) -> BoxFuture<'_, Result<Authority, SignerError>>;
-    /// One certificate.
-    fn issue(&self, request: IssueRequest) -> BoxFuture<'_, Result<Issued, SignerError>>;
+    /// One certificate. `within`: the span of this request, where it is traced.
+    fn issue(
+        &self,
+        request: IssueRequest,
+        within: Option<SpanContext>,
+    ) -> BoxFuture<'_, Result<Issued, SignerError>>;
     /// Which certificate counts for each request.
     fn look_up(&self, request: LookUpRequest) -> BoxFuture<'_, Result<LookUpResponse, SignerError>>;
     /// Reports that nothing more comes of a request for approval.
@@ -114,10 +135,17 @@ impl Signer for RemoteSigner {
         })
     }
 
-    fn issue(&self, request: IssueRequest) -> BoxFuture<'_, Result<Issued, SignerError>> {
+    fn issue(
+        &self,
+        request: IssueRequest,
+        within: Option<SpanContext>,
+    ) -> BoxFuture<'_, Result<Issued, SignerError>> {
         let mut client = self.0.clone();
         let mut request = tonic::Request::new(request);
         request.set_timeout(ISSUE);
+        if let Some(header) = within.and_then(|span| span.traceparent().parse().ok()) {
+            request.metadata_mut().insert(TRACEPARENT, header);
+        }
         Box::pin(
             async move { client.issue(request).await.map(tonic::Response::into_inner).map_err(|s| read(&s)) },
         )

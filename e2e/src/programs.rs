@@ -173,27 +173,38 @@ fn signer(site: &Site) -> Vec<String> {
     if site.approvers().exists() {
         args.push(format!("--approvers={}", site.approvers().display()));
     }
+    args.extend(traces(site));
     args
 }
 
+/// Where the product's parts export their spans, if anywhere.
+fn traces(site: &Site) -> Option<String> {
+    let collector = std::fs::read_to_string(site.collector()).ok()?;
+    Some(format!("--otlp-endpoint={collector}"))
+}
+
 fn webhook(site: &Site) -> Vec<String> {
-    vec![
+    let mut args = vec![
         format!("--namespace={}", install::NAMESPACE),
         "--serving-name=127.0.0.1".into(),
         format!("--listen=127.0.0.1:{}", site.ports.webhook),
         format!("--health-listen=127.0.0.1:{}", site.ports.webhook_health),
-    ]
+    ];
+    args.extend(traces(site));
+    args
 }
 
 fn operator(site: &Site) -> Vec<String> {
-    vec![
+    let mut args = vec![
         "run".into(),
         format!("--namespace={}", install::NAMESPACE),
         "--identity=keywright-operator-0".into(),
         format!("--signer=https://127.0.0.1:{}", site.ports.signer),
         format!("--tls-dir={}", site.mount(install::OPERATOR_TLS).display()),
         format!("--health-listen=127.0.0.1:{}", site.ports.operator_health),
-    ]
+    ];
+    args.extend(traces(site));
+    args
 }
 
 /// The command for a shell's eyes and for `Command`.

@@ -59,6 +59,10 @@ impl Site {
     pub fn approvers(&self) -> PathBuf {
         self.join("approvers.json")
     }
+    /// The base URL of a collector of spans, where a test has written this file.
+    pub fn collector(&self) -> PathBuf {
+        self.join("collector")
+    }
     /// Standard output and error of each process.
     pub fn logs(&self) -> PathBuf {
         self.join("logs")

@@ -136,7 +136,18 @@ pub struct Suite {
 impl Suite {
     /// Starts everything; returns when operator and signer are ready.
     pub async fn start() -> Result<Self, Error> {
-        let mut plane = ControlPlane::start().await?;
+        Self::upon(ControlPlane::start().await?).await
+    }
+
+    /// The same, and all parts export their spans to the collector at this base URL.
+    pub async fn start_traced(collector: &str) -> Result<Self, Error> {
+        let plane = ControlPlane::start().await?;
+        let file = plane.site.collector();
+        std::fs::write(&file, collector).map_err(Error::file("write", &file))?;
+        Self::upon(plane).await
+    }
+
+    async fn upon(mut plane: ControlPlane) -> Result<Self, Error> {
         raise::product(&plane.site, &mut plane.processes, &plane.client, true, &|_| ()).await?;
         Ok(Self { plane })
     }

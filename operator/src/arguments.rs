@@ -1,10 +1,10 @@
 //! What can be said on the command line.
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use keywright_controllers::scope::Scope;
+use keywright_telemetry::{Log, Traces};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use tracing_subscriber::EnvFilter;
 
 /// Keywright's operator: makes the certificates that resources of group keywright.dev describe.
 #[derive(Debug, Parser)]
@@ -47,7 +47,7 @@ pub(crate) struct Run {
     /// Folder with ca.crt, tls.crt, tls.key and peers.json: this process's identity and the signers it trusts.
     #[arg(long, default_value = "/var/run/keywright/tls")]
     pub(crate) tls_dir: PathBuf,
-    /// Address of /healthz and /readyz (plain HTTP).
+    /// Address of /healthz, /readyz and /metrics (plain HTTP).
     #[arg(long, default_value = "0.0.0.0:8080")]
     pub(crate) health_listen: SocketAddr,
     /// Namespace whose Certificates and Issuers are served; may be given several times. None: every namespace.
@@ -58,6 +58,8 @@ pub(crate) struct Run {
     /// How many certificates are worked on at one time.
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) concurrency: u16,
+    #[command(flatten)]
+    pub(crate) traces: Traces,
 }
 
 impl Run {
@@ -89,34 +91,4 @@ pub(crate) struct Bootstrap {
     /// Address of /healthz and /readyz (plain HTTP), with --keep.
     #[arg(long, default_value = "0.0.0.0:8080")]
     pub(crate) health_listen: SocketAddr,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Log {
-    /// What to log, as in info or keywright=debug,info.
-    #[arg(long, global = true, default_value = "info", env = "KEYWRIGHT_LOG")]
-    log: String,
-    /// How to write it.
-    #[arg(long, global = true, value_enum, default_value_t = Format::Text, env = "KEYWRIGHT_LOG_FORMAT")]
-    log_format: Format,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Format {
-    /// One line for people.
-    Text,
-    /// One JSON object a line.
-    Json,
-}
-
-impl Log {
-    /// Starts logging to standard error.
-    pub(crate) fn init(&self) {
-        let filter = EnvFilter::try_new(&self.log).unwrap_or_else(|_| EnvFilter::new("info"));
-        let logger = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-        match self.log_format {
-            Format::Text => logger.with_ansi(false).init(),
-            Format::Json => logger.json().init(),
-        }
-    }
 }

@@ -17,7 +17,6 @@ mod pins;
 mod step;
 
 use crate::arguments::Bootstrap;
-use crate::client::{NoClient, connect};
 use crate::health::{Readiness, serve};
 use futures::{StreamExt, stream};
 use identity::{Entries, Unmade};
@@ -25,6 +24,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use keywright_ambient::{Clock, Entropy, NoEntropy, SystemClock, SystemEntropy};
+use keywright_connection::{NoClient, connect};
 use kube::api::{Api, ObjectMeta, PartialObjectMeta, Patch, PatchParams, PostParams};
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{Config, watcher};

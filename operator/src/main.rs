@@ -4,8 +4,6 @@
 
 mod arguments;
 mod bootstrap;
-mod client;
-mod counted;
 mod health;
 mod lease;
 mod run;

@@ -1,11 +1,11 @@
 //! Wires the operator: watches always, leads when it may, ends at once when it may no longer.
 
 use crate::arguments::Run;
-use crate::client::{NoClient, connect};
 use crate::health::{Readiness, serve};
 use crate::lease::{LeaderLease, Lost};
 use k8s_openapi::api::coordination::v1::Lease;
-use keywright_ambient::{Clock, SystemClock};
+use keywright_ambient::{Clock, SystemClock, SystemEntropy};
+use keywright_connection::{NoClient, connect, requests};
 use keywright_controllers::backoff::Backoff;
 use keywright_controllers::caches::caches;
 use keywright_controllers::certificate::Unpublished;
@@ -18,6 +18,7 @@ use keywright_controllers::signer::RemoteSigner;
 use keywright_controllers::verdict::Compiled;
 use keywright_controllers::{run, watch};
 use keywright_signer_protocol::{ConnectError, Timeouts};
+use keywright_telemetry::{BadTarget, Service, Tracer};
 use kube::Api;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,6 +38,8 @@ pub(crate) enum Ended {
     Health { address: std::net::SocketAddr, source: std::io::Error },
     #[error(transparent)]
     Lost(#[from] Lost),
+    #[error(transparent)]
+    Traces(#[from] BadTarget),
     #[error("metrics cannot be kept, which is a defect: {0}")]
     Metrics(#[from] prometheus::Error),
     #[error("the watches ended, which is a defect")]
@@ -50,9 +53,18 @@ pub(crate) enum Ended {
 /// Runs until a signal asks it to end, or leadership is lost.
 pub(crate) async fn run(options: Run) -> Result<(), Ended> {
     let metrics = Metrics::new()?;
-    let client = connect("keywright-operator", Some(&metrics)).await?;
+    let requests = requests()?;
+    metrics.also(requests.clone())?;
+    let client = connect("keywright-operator", Some(requests)).await?;
     let signer = keywright_signer_protocol::connect(&options.signer, &options.tls_dir, SIGNER)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let service = Service {
+        name: "keywright-operator",
+        version: env!("CARGO_PKG_VERSION"),
+        instance: options.identity.clone(),
+    };
+    let target = options.traces.target()?;
+    let tracer = Tracer::to(target, service, Arc::clone(&clock), Arc::new(SystemEntropy));
     let readiness = Readiness::default();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -61,8 +73,13 @@ pub(crate) async fn run(options: Run) -> Result<(), Ended> {
     let (caches, queues) = (Arc::new(caches), Arc::new(Queues::default()));
     let watching =
         tokio::spawn(watch::follow(client.clone(), Arc::clone(&caches), Arc::clone(&queues), writers));
-    let told = (metrics.clone(), Arc::clone(&caches));
-    let health = serve(options.health_listen, readiness.clone(), move || told.0.text(&told.1));
+    let told = (metrics.clone(), Arc::clone(&caches), tracer.clone());
+    let tell = move || {
+        let mut text = told.0.text(&told.1);
+        told.2.tell(&mut text);
+        text
+    };
+    let health = serve(options.health_listen, readiness.clone(), tell);
 
     let lease = LeaderLease::new(
         Api::<Lease>::namespaced(client.clone(), &options.namespace),
@@ -101,6 +118,7 @@ pub(crate) async fn run(options: Run) -> Result<(), Ended> {
             writes: OwnWrites::default(),
             backoff: Backoff::default(),
             metrics: metrics.clone(),
+            tracer: tracer.clone(),
             unpublished: Unpublished::default(),
             confirmations: Confirmations::default(),
             compiled: Compiled::default(),
@@ -122,6 +140,10 @@ pub(crate) async fn run(options: Run) -> Result<(), Ended> {
         },
         _ = watching => Ended::Watches,
     };
+    // Whoever has lost the lease must stop at this instant.
+    if !matches!(ended, Ended::Lost(_)) {
+        tracer.finish().await;
+    }
     match ended {
         Ended::Asked => Ok(()),
         ended => Err(ended),

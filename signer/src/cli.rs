@@ -23,6 +23,7 @@ use keywright_ambient::{Clock as _, SystemClock, SystemEntropy};
 use keywright_custody::{CustodyError, KekSpec, KeyStoreSpec};
 use keywright_secmem::Code;
 use keywright_signer_cluster::Access;
+use keywright_telemetry::{BadTarget, Traces};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -109,6 +110,8 @@ struct Run {
     /// Write log lines as JSON.
     #[arg(long)]
     log_json: bool,
+    #[command(flatten)]
+    traces: Traces,
 }
 
 /// Where the key-encryption key is. Secrets to get at it are named by file or environment variable, never given here.
@@ -233,6 +236,9 @@ pub enum CliError {
     /// A witness's command.
     #[error(transparent)]
     Witness(#[from] WitnessError),
+    /// Where spans should go.
+    #[error(transparent)]
+    Traces(#[from] BadTarget),
     /// The process could not be confined.
     #[error(transparent)]
     Hardening(#[from] HardeningError),
@@ -276,6 +282,7 @@ pub fn main() -> Result<(), CliError> {
                 listen: options.listen,
                 health: options.health_listen,
                 log: options.log_listen,
+                traces: options.traces.target_by_address()?,
                 rate: options.rate.map(|per_second| Rate {
                     per_second,
                     burst: options.burst.unwrap_or(per_second.saturating_mul(2)),
@@ -288,7 +295,12 @@ pub fn main() -> Result<(), CliError> {
                     .into_iter()
                     .chain(settings.log.map(|address| address.port()))
                     .collect(),
-                connect: key_store.ports().into_iter().chain(api_server.map(|at| at.port())).collect(),
+                connect: key_store
+                    .ports()
+                    .into_iter()
+                    .chain(api_server.map(|at| at.port()))
+                    .chain(settings.traces.as_ref().map(|target| target.endpoint.port))
+                    .collect(),
             };
             let code = Code::of_this_process();
             let landlock = files::confine(&reach)?.as_str();

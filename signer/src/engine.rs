@@ -11,7 +11,10 @@
 
 mod keys;
 mod scene;
+mod steps;
 mod turn;
+
+pub use steps::{Step, Steps};
 
 use crate::approval::ended::Reported;
 use crate::approval::{Cleared, Gate};
@@ -52,6 +55,8 @@ pub struct Answer {
     pub repeated: bool,
     /// This request made the key.
     pub created: bool,
+    /// When its steps were taken, where that was kept.
+    pub steps: Steps,
     /// What counts for each request that was looked up; nothing else is set then.
     pub counting: Vec<Option<Counting>>,
 }
@@ -93,7 +98,7 @@ enum Job {
     LookUp(Box<Asked<ValidLookUp>>),
     Ended(Box<Told>),
     Refuse(Box<(Refused, Reply)>),
-    Outcome(u64, Result<Box<Signed>, Box<Failed>>),
+    Outcome(u64, Result<Box<Signed>, Box<Failed>>, Step),
     Stop,
 }
 
@@ -104,6 +109,7 @@ struct Asked<T> {
     caller: String,
     /// A fresh key, for a new authority.
     key: Option<AuthorityKey>,
+    steps: Steps,
     reply: Reply,
 }
 
@@ -197,9 +203,9 @@ impl Engine {
         let no_thread = |source| StoreError::Io { path: parts.state.clone(), source };
         let mut threads = Vec::new();
         for n in 0..parts.signers.max(1) {
-            let (recorded, jobs) = (Arc::clone(&recorded), jobs.clone());
+            let (recorded, jobs, clock) = (Arc::clone(&recorded), jobs.clone(), Arc::clone(&parts.clock));
             let thread = std::thread::Builder::new().name(format!("sign-{n}"));
-            threads.push(thread.spawn(move || sign(&recorded, &jobs)).map_err(no_thread)?);
+            threads.push(thread.spawn(move || sign(&recorded, &jobs, &*clock)).map_err(no_thread)?);
         }
         let (state, keys, entropy) = (parts.state.clone(), parts.keys.clone(), Arc::clone(&parts.entropy));
         let (clock, gate) = (Arc::clone(&parts.clock), parts.gate.clone());
@@ -242,14 +248,21 @@ impl Engine {
         self.keys.make(uid, algorithm, &*self.entropy)
     }
 
-    /// Asks for a leaf.
-    pub async fn issue(&self, mut ask: ValidIssue, caller: String) -> Result<Answer, Refusal> {
+    /// Asks for a leaf. `steps`: whether it is kept when they are taken.
+    pub async fn issue(
+        &self,
+        mut ask: ValidIssue,
+        caller: String,
+        mut steps: Steps,
+    ) -> Result<Answer, Refusal> {
+        let from = steps.begin(&*self.clock);
         let cleared = self
             .gate
             .examine(std::mem::take(&mut ask.approvals), Question::of_leaf(&ask), &*self.clock)
             .await;
+        steps.end("examine", from, &*self.clock);
         let (reply, answer) = oneshot::channel();
-        self.post(Job::Issue(Box::new(Asked { ask, cleared, caller, key: None, reply })), answer).await
+        self.post(Job::Issue(Box::new(Asked { ask, cleared, caller, key: None, steps, reply })), answer).await
     }
 
     /// Asks for an authority; `key` is a fresh one, needed when the authority is new.
@@ -264,7 +277,11 @@ impl Engine {
             .examine(std::mem::take(&mut ask.approvals), Question::of_authority(&ask), &*self.clock)
             .await;
         let (reply, answer) = oneshot::channel();
-        self.post(Job::Ensure(Box::new(Asked { ask, cleared, caller, key, reply })), answer).await
+        self.post(
+            Job::Ensure(Box::new(Asked { ask, cleared, caller, key, steps: Steps::default(), reply })),
+            answer,
+        )
+        .await
     }
 
     /// Asks for a key of another purpose than certificates; `key` is a fresh one, needed when it is new.
@@ -275,14 +292,15 @@ impl Engine {
         caller: String,
     ) -> Result<Answer, Refusal> {
         let (reply, answer) = oneshot::channel();
-        self.post(Job::Key(Box::new(Asked { ask, cleared: Cleared::default(), caller, key, reply })), answer)
-            .await
+        let (cleared, steps) = (Cleared::default(), Steps::default());
+        self.post(Job::Key(Box::new(Asked { ask, cleared, caller, key, steps, reply })), answer).await
     }
 
     /// Looks up what counts.
     pub async fn look_up(&self, ask: ValidLookUp, caller: String) -> Result<Answer, Refusal> {
         let (reply, answer) = oneshot::channel();
-        let asked = Asked { ask, cleared: Cleared::default(), caller, key: None, reply };
+        let (cleared, steps) = (Cleared::default(), Steps::default());
+        let asked = Asked { ask, cleared, caller, key: None, steps, reply };
         // Nothing is signed, so it is in no count of signatures.
         self.send(Job::LookUp(Box::new(asked)), answer).await
     }
@@ -348,12 +366,14 @@ impl Drop for Engine {
 }
 
 /// A signing thread: uses keys on recorded intents until the writer ends.
-fn sign(recorded: &Mutex<Receiver<(u64, Recorded)>>, jobs: &Sender<Job>) {
+fn sign(recorded: &Mutex<Receiver<(u64, Recorded)>>, jobs: &Sender<Job>, clock: &dyn Clock) {
     loop {
         let next = recorded.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok((generation, recorded)) = next else { return };
+        let from = clock.monotonic();
         let outcome = recorded.sign().map(Box::new);
-        if jobs.send(Job::Outcome(generation, outcome)).is_err() {
+        let step = ("sign", from, clock.monotonic());
+        if jobs.send(Job::Outcome(generation, outcome, step)).is_err() {
             return;
         }
     }

@@ -7,6 +7,7 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
+use keywright_telemetry::Tracer;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -14,11 +15,12 @@ use std::sync::Arc;
 const TEXT: &str = "text/plain; version=0.0.4";
 
 /// The routes. Ready means: log verified, disk writable at the last commit, not stopping. `ledger`: the file of its tables.
-pub fn routes(engine: Arc<Engine>, ledger: PathBuf) -> Router {
+pub fn routes(engine: Arc<Engine>, ledger: PathBuf, tracer: Tracer) -> Router {
     let told = Arc::clone(&engine);
     let tell = move || {
         let bytes = std::fs::metadata(&ledger).ok().map(|file| file.len());
-        let text = metrics::text(&told.status(), told.counts(), bytes);
+        let mut text = metrics::text(&told.status(), told.counts(), bytes);
+        tracer.tell(&mut text);
         async move { ([(CONTENT_TYPE, TEXT)], text) }
     };
     let ready = move || {

@@ -38,5 +38,6 @@ pub mod run;
 pub mod seal;
 pub mod service;
 pub mod store;
+mod trace;
 pub mod transport;
 pub mod witness;

@@ -11,13 +11,14 @@ use crate::log_server;
 use crate::policy::{Policies, PolicyFolderError};
 use crate::rates::Rate;
 use crate::seal::Kek;
-use crate::service::Service;
+use crate::service;
 use crate::store::{StoreError, log_dir};
 use crate::transport::accept;
 use keywright_ambient::{SystemClock, SystemEntropy};
 use keywright_signer_cluster::{Access, PolicySource, ReadError, Records};
 use keywright_signer_protocol::tls::{TlsError, TlsFolder};
 use keywright_signer_protocol::v1alpha1::signer_server::SignerServer;
+use keywright_telemetry::{Service, Target, Tracer};
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -61,6 +62,8 @@ pub struct Settings {
     pub rate: Option<Rate>,
     /// Where the log is served over HTTPS, if anywhere.
     pub log: Option<SocketAddr>,
+    /// Where spans go, if anywhere; by address, as no names are looked up.
+    pub traces: Option<Target>,
 }
 
 /// Why the process ends with an error.
@@ -104,10 +107,15 @@ pub enum RunError {
 /// Serves until SIGTERM or SIGINT, then lets requests under way finish.
 pub async fn run(settings: Settings) -> Result<(), RunError> {
     // A token's library may have to find its device again.
-    let outward = match (&settings.keys, &settings.cluster) {
-        (KeyStore::Memory, None) => calls::Outward::Never,
-        (KeyStore::Token(_), _) | (KeyStore::Memory, Some(_)) => calls::Outward::Connects,
+    let outward = match (&settings.keys, &settings.cluster, &settings.traces) {
+        (KeyStore::Memory, None, None) => calls::Outward::Never,
+        (KeyStore::Token(_), ..) | (KeyStore::Memory, Some(_), _) | (KeyStore::Memory, _, Some(_)) => {
+            calls::Outward::Connects
+        }
     };
+    let service =
+        Service { name: "keywright-signer", version: env!("CARGO_PKG_VERSION"), instance: String::new() };
+    let tracer = Tracer::to(settings.traces, service, Arc::new(SystemClock), Arc::new(SystemEntropy));
     let records = match settings.cluster {
         None => None,
         Some(access) => Some(Arc::new(access.reader()?)),
@@ -150,7 +158,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
             let _ = tokio::task::spawn_blocking(move || pins.peers()).await;
         }
     });
-    let routes = health::routes(Arc::clone(&engine), settings.state.join(TABLES));
+    let routes = health::routes(Arc::clone(&engine), settings.state.join(TABLES), tracer.clone());
     tokio::spawn(async move { axum::serve(health_listener, routes).await });
     if let Some(listener) = log_listener {
         tokio::spawn(log_server::serve(listener, folder.clone(), log_dir(&settings.state)));
@@ -165,8 +173,8 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
         "signer is ready"
     );
     let (stop, stopped) = tokio::sync::watch::channel(false);
-    let service = SignerServer::new(Service::new(Arc::clone(&engine), folder.clone(), settings.rate))
-        .max_decoding_message_size(MAX_REQUEST);
+    let service = service::Service::new(Arc::clone(&engine), folder.clone(), settings.rate, tracer.clone());
+    let service = SignerServer::new(service).max_decoding_message_size(MAX_REQUEST);
     let mut when = stopped.clone();
     let serving = Server::builder()
         .concurrency_limit_per_connection(PER_CONNECTION)
@@ -190,6 +198,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
         tracing::warn!("some requests did not finish in time");
     }
     tokio::task::spawn_blocking(move || engine.stop()).await.map_err(io::Error::other)?;
+    tracer.finish().await;
     tracing::info!("signer has stopped");
     Ok(())
 }

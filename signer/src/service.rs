@@ -5,12 +5,13 @@
 use crate::algorithm;
 use crate::approval::ended::Reported;
 use crate::authority_key::AuthorityKey;
-use crate::engine::{Answer, Counting, Engine, Refused};
+use crate::engine::{Answer, Counting, Engine, Refused, Steps};
 use crate::ids::{RequestId, Uid};
 use crate::parse;
 use crate::purpose;
 use crate::rates::{Buckets, Rate, Verdict};
 use crate::refusal::{Reason, Refusal};
+use crate::trace;
 use crate::transport::PeerPin;
 use keywright_ambient::{Clock as _, SystemClock};
 use keywright_pki::algorithm::KeyAlgorithm;
@@ -18,6 +19,7 @@ use keywright_signer_protocol::status_of;
 use keywright_signer_protocol::tls::{Role, TlsFolder};
 use keywright_signer_protocol::v1alpha1 as wire;
 use keywright_signer_protocol::v1alpha1::signer_server::Signer;
+use keywright_telemetry::{Span, Tracer};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 use tonic::{Request, Response, Status};
@@ -81,6 +83,7 @@ pub struct Service {
     engine: Arc<Engine>,
     folder: TlsFolder,
     rate: Option<Rate>,
+    tracer: Tracer,
     buckets: Arc<Mutex<Buckets>>,
     clock: SystemClock,
     start: Instant,
@@ -88,9 +91,9 @@ pub struct Service {
 
 impl Service {
     /// Serves `engine` to the peers pinned in `folder`, each within `rate` and the key's own for each key.
-    pub fn new(engine: Arc<Engine>, folder: TlsFolder, rate: Option<Rate>) -> Self {
-        let buckets = Arc::default();
-        Self { engine, folder, rate, buckets, clock: SystemClock, start: SystemClock.monotonic() }
+    pub fn new(engine: Arc<Engine>, folder: TlsFolder, rate: Option<Rate>, tracer: Tracer) -> Self {
+        let (buckets, start) = (Arc::default(), SystemClock.monotonic());
+        Self { engine, folder, rate, tracer, buckets, clock: SystemClock, start }
     }
 
     /// Counts a request against the caller's rate for this key. Errors: it is over; the refusal is already logged.
@@ -160,12 +163,17 @@ impl Service {
         message: &wire::IssueRequest,
         caller: String,
         operation: Operation,
+        span: &Span,
     ) -> Result<wire::Issued, Refusal> {
         if let Ok(key) = message.authority_uid.parse() {
             self.within_rate(&caller, operation, id_of(message.request_key.as_ref()), key).await?;
         }
         match parse::issue(message) {
-            Ok(ask) => self.engine.issue(ask, caller).await.map(issued),
+            Ok(ask) => {
+                let answer = self.engine.issue(ask, caller, Steps::new(span.is_on())).await?;
+                answer.steps.iter().for_each(|(name, from, to)| span.measured(name, from, to));
+                Ok(issued(answer))
+            }
             Err(refusal) => {
                 let (id, uid) = (id_of(message.request_key.as_ref()), message.authority_uid.parse().ok());
                 Err(self.refused(refusal, caller, operation, id, uid).await)
@@ -321,7 +329,10 @@ impl Signer for Service {
     async fn issue(&self, request: Request<wire::IssueRequest>) -> Result<Response<wire::Issued>, Status> {
         let operation = Operation::Issue;
         let caller = self.authorise(&request, operation).await?;
-        let answer = self.issue_one(&request.into_inner(), caller, operation).await;
+        let mut span = trace::begin(&self.tracer, &request);
+        let answer = self.issue_one(&request.into_inner(), caller, operation, &span).await;
+        trace::outcome(&mut span, &answer);
+        span.end();
         answer.map(Response::new).map_err(|refusal| status_of(&refusal.to_wire()))
     }
 
@@ -342,8 +353,10 @@ impl Signer for Service {
             let chunk: Vec<_> = requests.by_ref().take(CHUNK).collect();
             let (service, caller) = (self.clone(), caller.clone());
             chunks.push(tokio::spawn(async move {
-                let answers =
-                    chunk.iter().map(|message| service.issue_one(message, caller.clone(), operation));
+                let untraced = Span::off();
+                let answers = chunk
+                    .iter()
+                    .map(|message| service.issue_one(message, caller.clone(), operation, &untraced));
                 futures::future::join_all(answers).await
             }));
         }

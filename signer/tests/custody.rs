@@ -15,7 +15,7 @@ use keywright_pki::algorithm::KeyAlgorithm;
 use keywright_pki::certificate::Certificate;
 use keywright_signer::authority_key::KeyStore;
 use keywright_signer::custody::{self, KeepError};
-use keywright_signer::engine::{Answer, Engine, Parts};
+use keywright_signer::engine::{Answer, Engine, Parts, Steps};
 use keywright_signer::parse;
 use keywright_signer::refusal::{Reason, Refusal};
 use keywright_signer::store::StoreError;
@@ -54,7 +54,7 @@ fn ensure(engine: &Engine, request: &wire::EnsureAuthorityRequest) -> Result<Ans
 }
 
 fn issue(engine: &Engine, request: &wire::IssueRequest) -> Result<Answer, Refusal> {
-    now(engine.issue(parse::issue(request)?, "keywright-operator".into()))
+    now(engine.issue(parse::issue(request)?, "keywright-operator".into(), Steps::default()))
 }
 
 fn is_sound(answer: &Answer) {

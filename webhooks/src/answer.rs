@@ -2,6 +2,7 @@
 
 use crate::attempt::{Attempt, Unreadable};
 use crate::review::{Denial, Review, Rule};
+use crate::trace::trace_id;
 use json_patch::Patch;
 use kube::core::DynamicObject;
 use kube::core::admission::{AdmissionRequest, AdmissionResponse};
@@ -64,11 +65,12 @@ pub fn log(attempt: &Attempt<'_>, review: &Review) {
     let (decision, user, dry_run) = (attempt.id, attempt.who.username.as_str(), attempt.dry_run);
     match review {
         Review::Allowed { warnings } => tracing::debug!(
-            target: "keywright::decision", decision, kind, namespace, name, user, dry_run, warnings = warnings.len(), "allowed"
+            target: "keywright::decision", decision, kind, namespace, name, user, dry_run, warnings = warnings.len(),
+            trace_id = trace_id(attempt), "allowed"
         ),
         Review::Denied(denial) => tracing::info!(
             target: "keywright::decision", decision, kind, namespace, name, user, dry_run,
-            rule = denial.rule.name(), problem = denial.problem, "denied"
+            rule = denial.rule.name(), problem = denial.problem, trace_id = trace_id(attempt), "denied"
         ),
     }
 }

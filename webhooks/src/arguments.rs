@@ -1,9 +1,9 @@
 //! What can be said on the command line.
 
-use clap::{Args, Parser, ValueEnum};
+use clap::Parser;
+use keywright_telemetry::{Log, Traces};
 use std::net::SocketAddr;
 use std::time::Duration;
-use tracing_subscriber::EnvFilter;
 
 /// Keywright's admission webhook: stamps who asked, refuses what schemas cannot.
 ///
@@ -31,7 +31,7 @@ pub(crate) struct Arguments {
     /// Address of the reviews (HTTPS).
     #[arg(long, default_value = "0.0.0.0:8443")]
     pub(crate) listen: SocketAddr,
-    /// Address of /healthz and /readyz (plain HTTP).
+    /// Address of /healthz, /readyz and /metrics (plain HTTP).
     #[arg(long, default_value = "0.0.0.0:8080")]
     pub(crate) health_listen: SocketAddr,
     /// How many seconds a new root stands in the webhook configurations before anything is served under it: longer than
@@ -41,6 +41,11 @@ pub(crate) struct Arguments {
     /// How many seconds to go on serving after SIGTERM, until nothing new is sent here; at least 5.
     #[arg(long, default_value = "8", value_parser = drain_seconds)]
     pub(crate) drain: Duration,
+    /// Name of this process among the replicas; in a pod, the pod's name. Only traces tell it.
+    #[arg(long, default_value = "", env = "POD_NAME")]
+    pub(crate) identity: String,
+    #[command(flatten)]
+    pub(crate) traces: Traces,
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
@@ -65,36 +70,6 @@ impl Arguments {
         [own.to_owned(), format!("{own}-probe")]
             .map(|service| format!("{service}.{}.svc", self.namespace))
             .into()
-    }
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Log {
-    /// What to log, as in info or keywright=debug,info. The decision log has target keywright::decision.
-    #[arg(long, default_value = "info", env = "KEYWRIGHT_LOG")]
-    log: String,
-    /// How to write it.
-    #[arg(long, value_enum, default_value_t = Format::Text, env = "KEYWRIGHT_LOG_FORMAT")]
-    log_format: Format,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Format {
-    /// One line for people.
-    Text,
-    /// One JSON object a line.
-    Json,
-}
-
-impl Log {
-    /// Starts logging to standard error.
-    pub(crate) fn init(&self) {
-        let filter = EnvFilter::try_new(&self.log).unwrap_or_else(|_| EnvFilter::new("info"));
-        let logger = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-        match self.log_format {
-            Format::Text => logger.with_ansi(false).init(),
-            Format::Json => logger.json().init(),
-        }
     }
 }
 

@@ -103,6 +103,16 @@ impl<'a> Attempt<'a> {
 }
 
 impl<'a> Action<'a> {
+    /// Its name, for metrics and traces.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Create { .. } => "Create",
+            Self::Update { .. } => "Update",
+            Self::Status { .. } => "Status",
+            Self::Delete { .. } => "Delete",
+        }
+    }
+
     /// The object as it would be after this attempt; none: it would be gone.
     pub fn object(&self) -> Option<&'a DynamicObject> {
         match self {

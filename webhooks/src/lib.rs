@@ -12,6 +12,8 @@
 //! answer          Review -> AdmissionReview, and the line of the decision log
 //! trust           the root, the serving certificate, the bundle in the configurations; decided purely, shared by
 //!                 compare-and-swap on one Secret
+//! metrics         what is counted
+//! trace           the span of a review
 //! serve           the shell: observes the World a review needs, serves TLS, drains
 //! ```
 //!
@@ -24,9 +26,11 @@ pub mod answer;
 pub mod attempt;
 pub mod editors;
 pub mod kind;
+pub mod metrics;
 pub mod review;
 pub mod serve;
 pub mod stamp;
+mod trace;
 pub mod trust;
 
 /// Namespace of the suite, unless the command line says otherwise.

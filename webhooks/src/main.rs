@@ -3,7 +3,6 @@
 //! This binary owns arguments, health and the wiring; what is decided and served stands in the library.
 
 mod arguments;
-mod client;
 mod health;
 mod run;
 

@@ -5,11 +5,13 @@
 //! ```
 
 use crate::arguments::Arguments;
-use crate::client::{NoClient, connect};
 use crate::health;
 use keywright_ambient::{SystemClock, SystemEntropy};
+use keywright_connection::{NoClient, connect, requests};
+use keywright_telemetry::{BadTarget, Service, Tracer};
 use keywright_webhooks::NAME;
 use keywright_webhooks::editors::Own;
+use keywright_webhooks::metrics::Metrics;
 use keywright_webhooks::serve::claims::Claims;
 use keywright_webhooks::serve::handle::Reviewer;
 use keywright_webhooks::serve::listen::Server;
@@ -36,8 +38,12 @@ pub(crate) enum Ended {
     NoClient(#[from] NoClient),
     #[error("{address} cannot serve: {source}")]
     Address { address: SocketAddr, source: std::io::Error },
+    #[error(transparent)]
+    Traces(#[from] BadTarget),
     #[error("TLS cannot be served: {0}")]
     Tls(#[from] rustls::Error),
+    #[error("metrics cannot be kept, which is a defect: {0}")]
+    Metrics(#[from] prometheus::Error),
     #[error("the watches ended, which is a defect")]
     Watches,
     #[error("signals cannot be received: {0}")]
@@ -46,13 +52,19 @@ pub(crate) enum Ended {
 
 /// Runs until a signal asks it to end.
 pub(crate) async fn run(options: Arguments) -> Result<(), Ended> {
-    let client = connect().await?;
+    let requests = requests()?;
+    let metrics = Metrics::new(requests.clone())?;
+    let client = connect(NAME, Some(requests)).await?;
     let (presented, readiness) = (Arc::new(Presented::default()), Readiness::default());
     let (claims, policies, waiting) = (Claims::default(), Policies::default(), Waiting::default());
     let own = |account: &str| account_name(&options.namespace, account);
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
 
+    let service =
+        Service { name: NAME, version: env!("CARGO_PKG_VERSION"), instance: options.identity.clone() };
+    let target = options.traces.target()?;
+    let tracer = Tracer::to(target, service, Arc::new(SystemClock), Arc::new(SystemEntropy));
     let taken = |address| move |source| Ended::Address { address, source };
     let listener = TcpListener::bind(options.listen).await.map_err(taken(options.listen))?;
     let reviewer = Reviewer {
@@ -63,11 +75,14 @@ pub(crate) async fn run(options: Arguments) -> Result<(), Ended> {
         policies: policies.clone(),
         clock: Arc::new(SystemClock),
         presented: Arc::clone(&presented),
+        metrics: metrics.clone(),
+        tracer: tracer.clone(),
     };
     let server = Server::new(listener, Arc::clone(&presented), Arc::new(reviewer), readiness.clone())?;
     let end = CancellationToken::new();
     let mut serving = tokio::spawn(server.serve(end.clone()));
 
+    let told_of = Arc::clone(&presented);
     let keeper = Keeper {
         client: client.clone(),
         namespace: options.namespace.clone(),
@@ -86,7 +101,13 @@ pub(crate) async fn run(options: Arguments) -> Result<(), Ended> {
             keeper.keep()
         )
     };
-    let health = health::serve(options.health_listen, readiness.clone());
+    let told = (metrics, told_of, readiness.clone(), tracer.clone());
+    let tell = move || {
+        let mut text = told.0.text(&told.1, &told.2);
+        told.3.tell(&mut text);
+        text
+    };
+    let health = health::serve(options.health_listen, readiness.clone(), tell);
     let ending = async {
         tokio::select! {
             _ = terminate.recv() => {}
@@ -112,6 +133,7 @@ pub(crate) async fn run(options: Arguments) -> Result<(), Ended> {
     if tokio::time::timeout(FINISH, serving).await.is_err() {
         tracing::warn!("reviews were still under way and are cut off");
     }
+    tracer.finish().await;
     Ok(())
 }
 

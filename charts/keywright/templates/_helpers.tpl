@@ -109,3 +109,30 @@ topologySpreadConstraints:
 {{- end -}}
 {{ $all | uniq | sortAlpha | toJson }}
 {{- end }}
+
+{{/* Arguments of a part that exports spans. Called with (list $ endpoint). */}}
+{{- define "keywright.traces" -}}
+{{- with index . 1 -}}
+- --otlp-endpoint={{ . }}
+{{- if ((index $ 0).Values.tracing).caConfigMap }}
+- --otlp-ca=/var/run/keywright/collector/ca.crt
+{{- end }}
+{{- end -}}
+{{- end }}
+
+{{/* Where the collector's roots are mounted. Called with (list $ endpoint). */}}
+{{- define "keywright.tracesMount" -}}
+{{- if and (index . 1) ((index . 0).Values.tracing).caConfigMap -}}
+- {name: collector, mountPath: /var/run/keywright/collector, readOnly: true}
+{{- end -}}
+{{- end }}
+
+{{/* The volume of it. Called with (list $ endpoint). */}}
+{{- define "keywright.tracesVolume" -}}
+{{- with ((index . 0).Values.tracing).caConfigMap -}}
+{{- if index $ 1 -}}
+- name: collector
+  configMap: {name: {{ . }}, defaultMode: 0440}
+{{- end -}}
+{{- end -}}
+{{- end }}

@@ -7,6 +7,7 @@ use crate::approval::ask::Filing;
 use crate::context::{Context, FIELD_MANAGER};
 use crate::error::Error;
 use crate::signer::SignerError;
+use crate::trace::{self, Look};
 use crate::verdict;
 use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::Secret;
@@ -23,7 +24,8 @@ use keywright_pki::certificate::Certificate;
 use keywright_pki::csr;
 use keywright_pki::key::{KeyError, PrivateKey};
 use keywright_pki::name::{DistinguishedName, SubjectAltNames};
-use keywright_signer_protocol::v1alpha1::{ApprovalUse, IssueRequest, ObjectRef, RequestKey};
+use keywright_signer_protocol::v1alpha1::{ApprovalUse, IssueRequest, Issued, ObjectRef, RequestKey};
+use keywright_telemetry::names;
 use kube::ResourceExt;
 use kube::api::{Api, Patch, PatchParams};
 
@@ -65,12 +67,13 @@ pub(super) async fn apply(
     cert: &ValidCertificate,
     plan: Plan,
     world: &mut World,
+    traced: &mut Look,
 ) -> Result<Applied, Error> {
     match plan {
-        Plan::Sign { order } => sign(ctx, object, cert, order, world).await,
+        Plan::Sign { order } => sign(ctx, object, cert, order, world, traced).await,
         Plan::Republish { leaf, publication, because } => {
             tracing::info!(namespace = cert.namespace, name = cert.name, because, "writing the Secret again");
-            match write(ctx, &publication).await? {
+            match write(ctx, &publication, traced).await? {
                 Ok(version) => Ok(Applied::written(Outcome::Current { leaf, renewed: false }, version)),
                 Err(words) => Ok(Outcome::SecretNotWritten { words, leaf: Some(leaf) }.into()),
             }
@@ -88,6 +91,7 @@ async fn sign(
     cert: &ValidCertificate,
     order: Order,
     world: &mut World,
+    traced: &mut Look,
 ) -> Result<Applied, Error> {
     let before = match &world.found {
         Found::Ours(held) => leaf_facts(cert, held),
@@ -99,7 +103,7 @@ async fn sign(
     let first = before.is_none();
     let made = match ctx.unpublished.take(&cert.uid, order.step, &order.effect) {
         Some(made) => made,
-        None => match ask(ctx, object, cert, &order, world).await? {
+        None => match ask(ctx, object, cert, &order, world, traced).await? {
             Ok(made) => made,
             Err(Unmade::People(applied)) => return Ok(*applied),
             Err(Unmade::Signer(SignerError::Refused(words) | SignerError::Loosening(words))) => {
@@ -135,7 +139,9 @@ async fn sign(
     let leaf = facts_of(cert, &made.leaf, order.step, Some(made.log_index), issuer);
     let secret =
         publication(cert, &order.authority, &made.leaf, &made.key, &leaf, &order.effect, order.over.clone())?;
-    match write(ctx, &secret).await {
+    traced.set(names::SERIAL, || leaf.serial.clone());
+    traced.set(names::LOG_INDEX, || made.log_index);
+    match write(ctx, &secret, traced).await {
         Ok(Ok(version)) => {
             tracing::info!(
                 namespace = cert.namespace,
@@ -143,6 +149,7 @@ async fn sign(
                 serial = leaf.serial,
                 revision = leaf.revision,
                 because = ?order.because,
+                trace_id = trace::trace_id(&object.metadata),
                 "issued"
             );
             if let Some(due) = due {
@@ -167,6 +174,7 @@ async fn ask(
     cert: &ValidCertificate,
     order: &Order,
     world: &mut World,
+    traced: &mut Look,
 ) -> Result<Result<Made, Unmade>, Error> {
     if let Some(words) = ctx.unpublished.refusal(&cert.uid, &ask_digest(order)) {
         return Ok(Err(Unmade::Signer(SignerError::Refused(words))));
@@ -190,16 +198,15 @@ async fn ask(
     };
     let asker = asker(object, cert, approvals);
     let verdict = verdict::ask(ctx, asker, || question(cert, order, key.public_key())).await;
-    let answer = match verdict.denied {
-        Some(words) => Err(SignerError::PolicyDenied(words)),
-        None => {
-            let request = IssueRequest {
-                policy_digest: verdict.seen,
-                policy_facts: Some(verdict::facts(&object.metadata)),
-                ..request(ctx, cert, order, &key, uses)?
-            };
-            ctx.signer.issue(request).await
-        }
+    let answer = if let Some(words) = verdict.denied {
+        Err(SignerError::PolicyDenied(words))
+    } else {
+        let request = IssueRequest {
+            policy_digest: verdict.seen,
+            policy_facts: Some(verdict::facts(&object.metadata)),
+            ..request(ctx, cert, order, &key, uses)?
+        };
+        put(ctx, cert, order, request, traced).await
     };
     let answer = answer.and_then(|issued| {
         let leaf = Certificate::from_der(&issued.certificate)
@@ -238,6 +245,23 @@ async fn ask(
             Err(Unmade::Signer(error))
         }
     })
+}
+
+/// Puts a request to the signer, as a span of the look.
+async fn put(
+    ctx: &Context,
+    cert: &ValidCertificate,
+    order: &Order,
+    request: IssueRequest,
+    traced: &mut Look,
+) -> Result<Issued, SignerError> {
+    traced.set(names::ISSUER_KIND, || cert.issuer.kind.name().to_owned());
+    traced.set(names::ISSUER_NAME, || cert.issuer.name.clone());
+    traced.set(names::REQUEST_KEY, || format!("{}/{}", cert.uid, order.step));
+    let asking = traced.request("ask the signer");
+    let answer = ctx.signer.issue(request, asking.context()).await;
+    trace::end(asking, &answer, SignerError::name);
+    answer
 }
 
 /// RSA keys take up to seconds: they are made where they hold nobody up.
@@ -317,12 +341,19 @@ fn ask_digest(order: &Order) -> String {
 }
 
 /// Writes the Secret. The inner error is the API server's refusal, in its words.
-async fn write(ctx: &Context, publication: &Publication) -> Result<Result<Option<String>, String>, Error> {
+async fn write(
+    ctx: &Context,
+    publication: &Publication,
+    traced: &mut Look,
+) -> Result<Result<Option<String>, String>, Error> {
     let (namespace, name) = publication.target();
     let secrets: Api<Secret> = Api::namespaced(ctx.client.clone(), namespace);
     // By force only over what was looked at: a Secret that somebody made meanwhile is theirs, and makes this a conflict.
     let params = PatchParams { force: publication.is_over(), ..PatchParams::apply(FIELD_MANAGER) };
-    match secrets.patch(name, &params, &Patch::Apply(publication.secret())).await {
+    let writing = traced.request("publish Secret");
+    let written = secrets.patch(name, &params, &Patch::Apply(publication.secret())).await;
+    trace::end(writing, &written, |_| "ApiServer");
+    match written {
         Ok(written) => Ok(Ok(written.resource_version())),
         Err(kube::Error::Api(status)) if status.is_forbidden() || status.is_invalid() => {
             Ok(Err(status.message.clone()))

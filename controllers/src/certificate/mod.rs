@@ -27,6 +27,7 @@ use crate::events::{Tell, tell};
 use crate::publish;
 use crate::run::{ECHO, LONGEST_REST};
 use crate::timers::Action;
+use crate::trace::{self, Look};
 use jiff::Timestamp;
 use keywright_controllers_core::certificate::decide::{Blocked, decide, untouched};
 use keywright_controllers_core::certificate::ready::{Outcome, at_rest, invalid, issued_note};
@@ -34,6 +35,7 @@ use keywright_controllers_core::certificate::status::status;
 use keywright_controllers_core::certificate::valid::ValidCertificate;
 use keywright_controllers_core::conditions::{State, find};
 use keywright_crds::Certificate;
+use keywright_telemetry::Span;
 use kube::ResourceExt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,21 +57,29 @@ pub async fn reconcile(cert: Arc<Certificate>, ctx: Arc<Context>) -> Result<Acti
     if ctx.writes.outrun(&uid, cert.resource_version().as_deref()) {
         return Ok(Action::requeue(ECHO));
     }
+    let mut traced = Look::at(&ctx.tracer, cert.as_ref());
+    let looked = attend(&ctx, &cert, &uid, &mut traced).await;
+    traced.end(&looked);
+    looked
+}
+
+/// Looks, does what there is to do, says what is so then.
+async fn attend(ctx: &Context, cert: &Certificate, uid: &str, traced: &mut Look) -> Result<Action, Error> {
     let now = ctx.clock.now();
-    let Applied { outcome, secret, filing } = match ValidCertificate::parse(&cert) {
+    let Applied { outcome, secret, filing } = match ValidCertificate::parse(cert) {
         Err(problem) => invalid(problem, &cert.spec.secret_name).into(),
-        Ok(valid) => look(&ctx, &cert, &valid, now).await?,
+        Ok(valid) => look(ctx, cert, &valid, now, traced).await?,
     };
     if let Outcome::Current { leaf, .. } = &outcome {
-        ctx.confirmations.published(&cert, &uid, leaf);
+        ctx.confirmations.published(cert, uid, leaf);
         // Before the status tells that the approval was used: afterwards nobody looks for the key any more.
-        people::wipe(&ctx, &cert).await?;
+        people::wipe(ctx, cert).await?;
     }
-    say(&ctx, &cert, &outcome, secret, now).await?;
+    say(ctx, cert, &outcome, secret, now, traced).await?;
     if let Some(filing) = filing {
-        ask::file(&ctx, filing).await?;
+        ask::file(ctx, filing).await?;
     }
-    next_look(&ctx, &uid, &outcome, now)
+    next_look(ctx, uid, &outcome, now)
 }
 
 /// What is so after this look.
@@ -78,6 +88,7 @@ async fn look(
     cert: &Certificate,
     valid: &ValidCertificate,
     now: Timestamp,
+    traced: &mut Look,
 ) -> Result<Applied, Error> {
     let issuer = ctx.caches.standing(&valid.issuer, &valid.namespace, now);
     let known = cert.status.clone().unwrap_or_default();
@@ -93,7 +104,7 @@ async fn look(
     tracing::debug!(namespace = valid.namespace, name = valid.name, ?plan, "decided");
     match at_rest(&plan, valid) {
         Some(outcome) => Ok(Applied { outcome, secret: observe::version(&world), filing: None }),
-        None => apply::apply(ctx, cert, valid, plan, &mut world).await,
+        None => apply::apply(ctx, cert, valid, plan, &mut world, traced).await,
     }
 }
 
@@ -103,6 +114,7 @@ async fn say(
     outcome: &Outcome,
     secret: Option<String>,
     now: Timestamp,
+    traced: &mut Look,
 ) -> Result<(), Error> {
     let old = cert.status.clone().unwrap_or_default();
     let generation = cert.metadata.generation.unwrap_or_default();
@@ -116,7 +128,10 @@ async fn say(
             tell(&ctx.client, cert, &ctx.identity, note, now).await;
         }
     };
+    traced.outcome(outcome.facts().reason);
+    let request = if old == new { Span::off() } else { traced.request("publish status") };
     let (written, ()) = futures::join!(publish::status(ctx, cert, &old, &new), event);
+    trace::end(request, &written, Error::name);
     written.map(|_| ())
 }
 

@@ -24,6 +24,7 @@ use keywright_pki::certificate::Certificate as Leaf;
 use keywright_pki::key::PrivateKey;
 use keywright_pki::pem;
 use keywright_signer_protocol::v1alpha1 as wire;
+use keywright_telemetry::{SpanContext, Tracer};
 use keywright_testkit::objects::{NAMESPACE, certificate, cluster_issuer, issuer};
 use keywright_testkit::{FakeCluster, Kind, TestClock, Verb, Write};
 use kube::ResourceExt;
@@ -112,6 +113,7 @@ impl Rig {
             writes: OwnWrites::default(),
             backoff: Backoff::default(),
             metrics: Metrics::new().unwrap(),
+            tracer: Tracer::off(),
             unpublished: Unpublished::default(),
             confirmations: Confirmations::default(),
             compiled: Compiled::default(),
@@ -288,12 +290,16 @@ impl Signer for Line {
         })
     }
 
-    fn issue(&self, request: wire::IssueRequest) -> BoxFuture<'_, Result<wire::Issued, SignerError>> {
+    fn issue(
+        &self,
+        request: wire::IssueRequest,
+        within: Option<SpanContext>,
+    ) -> BoxFuture<'_, Result<wire::Issued, SignerError>> {
         Box::pin(async move {
             if self.cut.load(Ordering::SeqCst) {
                 return std::future::pending().await;
             }
-            self.signer.issue(request).await
+            self.signer.issue(request, within).await
         })
     }
 

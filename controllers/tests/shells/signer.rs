@@ -12,6 +12,7 @@ use keywright_pki::key::{PrivateKey, PublicKey};
 use keywright_pki::name::{DistinguishedName, SubjectAltNames};
 use keywright_pki::usage::Usages;
 use keywright_signer_protocol::v1alpha1 as wire;
+use keywright_telemetry::SpanContext;
 use keywright_testkit::{FakeCluster, TestClock};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -376,7 +377,11 @@ impl Signer for TestSigner {
         Box::pin(async move { self.ensure(&request) })
     }
 
-    fn issue(&self, request: wire::IssueRequest) -> BoxFuture<'_, Result<wire::Issued, SignerError>> {
+    fn issue(
+        &self,
+        request: wire::IssueRequest,
+        _: Option<SpanContext>,
+    ) -> BoxFuture<'_, Result<wire::Issued, SignerError>> {
         let mood = self.lock().moods.pop_front().unwrap_or(Mood::Fine);
         Box::pin(async move {
             let answer = self.issue_now(&request, &mood);

@@ -19,4 +19,5 @@ mod loosening;
 mod notices;
 mod policies;
 mod refusals;
+mod traces;
 mod writes;

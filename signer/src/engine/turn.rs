@@ -1,7 +1,7 @@
 //! The writer thread: judges what waits, commits it, hands it on.
 
 use super::scene::{Course, Scene};
-use super::{Answer, Asked, Job, Parts, Refused, Reply, Shared, Told};
+use super::{Answer, Asked, Job, Parts, Refused, Reply, Shared, Step, Steps, Told};
 use crate::authority::Keyring;
 use crate::authority_key::KeyStore;
 use crate::ids::{RequestId, Uid};
@@ -34,6 +34,7 @@ struct Waiting {
     reply: Reply,
     parents: Vec<Vec<u8>>,
     created: bool,
+    steps: Steps,
 }
 
 pub(super) struct Writer {
@@ -244,13 +245,14 @@ impl Writer {
                     }
                 }
             }
-            Job::Outcome(generation, outcome) => self.settle(generation, outcome, scene),
+            Job::Outcome(generation, outcome, step) => self.settle(generation, outcome, step, scene),
             Job::Issue(asked) => {
                 if let Some(line) = self.busy.get_mut(&asked.ask.id.uid) {
                     return line.push_back(Job::Issue(asked));
                 }
-                let Asked { ask, cleared, caller, reply, .. } = *asked;
+                let Asked { ask, cleared, caller, reply, mut steps, .. } = *asked;
                 let (id, authority, ticket) = (ask.id, ask.authority, self.ticket());
+                let from = steps.begin(&*self.clock);
                 let course = scene.issue(ask, &cleared, &caller, ticket).map_err(|refusal| Refused {
                     refusal,
                     caller,
@@ -259,13 +261,14 @@ impl Writer {
                     authority: Some(authority),
                     count: 1,
                 });
-                self.follow(ticket, id, course, reply, scene);
+                steps.end("lint", from, &*self.clock);
+                self.follow(ticket, id, course, (reply, steps), scene);
             }
             Job::Ensure(asked) => {
                 if let Some(line) = self.busy.get_mut(&asked.ask.id.uid) {
                     return line.push_back(Job::Ensure(asked));
                 }
-                let Asked { ask, cleared, caller, key, reply } = *asked;
+                let Asked { ask, cleared, caller, key, reply, steps } = *asked;
                 let (id, ticket) = (ask.id, self.ticket());
                 let course = scene.ensure(ask, &cleared, key, &caller, ticket).map_err(|refusal| Refused {
                     refusal,
@@ -275,7 +278,7 @@ impl Writer {
                     authority: Some(id.uid),
                     count: 1,
                 });
-                self.follow(ticket, id, course, reply, scene);
+                self.follow(ticket, id, course, (reply, steps), scene);
             }
             Job::LookUp(asked) => {
                 let Asked { ask, caller, reply, .. } = *asked;
@@ -296,7 +299,7 @@ impl Writer {
                 if let Some(line) = self.busy.get_mut(&asked.ask.uid) {
                     return line.push_back(Job::Key(asked));
                 }
-                let Asked { ask, caller, key, reply, .. } = *asked;
+                let Asked { ask, caller, key, reply, steps, .. } = *asked;
                 let (id, ticket) = (RequestId { uid: ask.uid, step: 0 }, self.ticket());
                 let course =
                     scene.ensure_key(&ask, key, &caller).map(Course::Answer).map_err(|refusal| Refused {
@@ -307,7 +310,7 @@ impl Writer {
                         authority: Some(id.uid),
                         count: 1,
                     });
-                self.follow(ticket, id, course, reply, scene);
+                self.follow(ticket, id, course, (reply, steps), scene);
             }
         }
     }
@@ -322,12 +325,13 @@ impl Writer {
         ticket: u64,
         id: RequestId,
         course: Result<Course, Refused>,
-        reply: Reply,
+        (reply, steps): (Reply, Steps),
         scene: &mut Scene<'_>,
     ) {
         match course {
             Err(refused) => scene.refuse(refused, reply),
             Ok(Course::Answer(answer)) => {
+                let answer = Answer { steps, ..answer };
                 // The next request for this object must see what this one changed.
                 scene.answers.push((reply, Ok(answer)));
                 scene.pending.push((ticket, id));
@@ -338,7 +342,7 @@ impl Writer {
                 if let Err(refusal) = scene.turn.add(*linted) {
                     return scene.answers.push((reply, Err(refusal)));
                 }
-                self.waiting.insert(ticket, Waiting { reply, parents, created });
+                self.waiting.insert(ticket, Waiting { reply, parents, created, steps });
                 self.busy.insert(id.uid, VecDeque::new());
                 scene.pending.push((ticket, id));
             }
@@ -346,7 +350,13 @@ impl Writer {
     }
 
     /// Takes in what a signing thread made.
-    fn settle(&mut self, generation: u64, outcome: Result<Box<Signed>, Box<Failed>>, scene: &mut Scene<'_>) {
+    fn settle(
+        &mut self,
+        generation: u64,
+        outcome: Result<Box<Signed>, Box<Failed>>,
+        step: Step,
+        scene: &mut Scene<'_>,
+    ) {
         let (ticket, id, failure) = match &outcome {
             Ok(signed) => {
                 let (ticket, id) = signed.ticket();
@@ -358,6 +368,9 @@ impl Writer {
                 (ticket, id, Some(refusal.clone()))
             }
         };
+        if let Some(waiting) = self.waiting.get_mut(&ticket) {
+            waiting.steps.add(step);
+        }
         if generation != self.generation {
             self.disappoint(
                 ticket,
@@ -393,6 +406,7 @@ impl Writer {
     fn conclude(&mut self, scene: Scene<'_>) {
         let Scene { turn, view, answers, changed, pending, settled, .. } = scene;
         drop(view);
+        let from = self.clock.monotonic();
         let committed = match &mut self.store {
             Ok(store) => {
                 let published = store.publisher.progress().published();
@@ -402,6 +416,12 @@ impl Writer {
         };
         match committed {
             Ok(Committed { entries, recorded, released }) => {
+                let to = self.clock.monotonic();
+                for (ticket, _) in &pending {
+                    if let Some(waiting) = self.waiting.get_mut(ticket) {
+                        waiting.steps.add(("record", from, to));
+                    }
+                }
                 for recorded in recorded {
                     // Fails only when all signing threads are gone, which is when the process ends.
                     let _ = self.to_sign.send((self.generation, recorded));
@@ -413,7 +433,7 @@ impl Writer {
                     self.shared.set_keyring(keyring);
                 }
                 for one in released {
-                    self.hand_out(one);
+                    self.hand_out(one, ("release", from, to));
                 }
                 for (ticket, id, failure) in settled {
                     if let Some(refusal) = failure {
@@ -445,12 +465,20 @@ impl Writer {
         }
     }
 
-    fn hand_out(&mut self, released: Released) {
+    fn hand_out(&mut self, released: Released, step: Step) {
         let Released { ticket, id, certificate, log_index, .. } = released;
-        if let Some(Waiting { reply, parents, created }) = self.waiting.remove(&ticket) {
+        if let Some(Waiting { reply, parents, created, mut steps }) = self.waiting.remove(&ticket) {
+            steps.add(step);
             let certificate = certificate.der().to_vec();
-            let answer =
-                Answer { certificate, parents, step: id.step, log_index, created, ..Answer::default() };
+            let answer = Answer {
+                certificate,
+                parents,
+                step: id.step,
+                log_index,
+                created,
+                steps,
+                ..Answer::default()
+            };
             let _ = reply.send(Ok(answer));
         }
     }
@@ -479,7 +507,7 @@ impl Writer {
                 Job::Refuse(refuse) => {
                     let _ = refuse.1.send(Err(refusal.clone()));
                 }
-                Job::Outcome(_, outcome) => {
+                Job::Outcome(_, outcome, _) => {
                     let (ticket, id) = match &outcome {
                         Ok(signed) => signed.ticket(),
                         Err(failed) => {

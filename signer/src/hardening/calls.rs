@@ -107,6 +107,8 @@ const ALLOWED: &[libc::c_long] = &[
     libc::SYS_getrandom,
     libc::SYS_getuid,
     libc::SYS_geteuid,
+    // Whether a token's PIN file is read by its own group alone, when the token comes back.
+    libc::SYS_getegid,
     libc::SYS_uname,
     libc::SYS_getrusage,
 ];

@@ -17,7 +17,7 @@ use keywright_pki::key::PrivateKey;
 use keywright_pki::name::{DistinguishedName, SubjectAltNames};
 use keywright_signer::approval::Gate;
 use keywright_signer::authority_key::KeyStore;
-use keywright_signer::engine::{Answer, Engine, Parts};
+use keywright_signer::engine::{Answer, Engine, Parts, Steps};
 use keywright_signer::parse;
 use keywright_signer::refusal::Refusal;
 use keywright_signer::seal::Kek;
@@ -116,7 +116,7 @@ impl Bench {
 
     pub async fn issue(&self, request: &wire::IssueRequest) -> Result<Answer, Refusal> {
         let ask = parse::issue(request)?;
-        self.engine().issue(ask, "keywright-operator".into()).await
+        self.engine().issue(ask, "keywright-operator".into(), Steps::default()).await
     }
 
     /// A root and its child, each with a certificate.

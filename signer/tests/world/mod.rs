@@ -26,6 +26,8 @@ pub struct World {
     pub listen: SocketAddr,
     pub health: SocketAddr,
     pub log: SocketAddr,
+    /// Base URL of a collector of spans, if there is one.
+    pub collector: Option<String>,
     pub process: Option<Child>,
 }
 
@@ -65,6 +67,7 @@ impl World {
             listen: free_address(),
             health: free_address(),
             log: free_address(),
+            collector: None,
             process: None,
         };
         assert!(Self::command(&["kek", "create", world.path("kek").to_str().unwrap()]).status.success());
@@ -87,6 +90,9 @@ impl World {
         }
         command.args(["--listen", &self.listen.to_string(), "--health-listen", &self.health.to_string()]);
         command.args(["--log-listen", &self.log.to_string()]);
+        if let Some(url) = &self.collector {
+            command.args(["--otlp-endpoint", url]);
+        }
         command
     }
 

@@ -129,6 +129,11 @@ pub fn needs(attempt: &Attempt<'_>) -> Needs {
     }
 }
 
+/// Whether policies have a say in an attempt.
+pub fn asks_policies(attempt: &Attempt<'_>) -> bool {
+    policy::judges(attempt.kind) && !matches!(attempt.action, Action::Status { .. })
+}
+
 /// Whether an attempt may go on.
 pub fn review(attempt: &Attempt<'_>, world: &World) -> Review {
     match judge(attempt, world) {

@@ -55,6 +55,14 @@ pub(super) fn judge(attempt: &Attempt<'_>, world: &World) -> Result<Vec<String>,
     Ok(warnings.into_iter().map(|warning| warning.chars().take(WARNING).collect()).collect())
 }
 
+/// Whether policies are about objects of this kind.
+pub(super) const fn judges(kind: Kind) -> bool {
+    match kind {
+        Kind::Certificate | Kind::Issuer | Kind::ClusterIssuer => true,
+        Kind::Policy | Kind::ApprovalClass | Kind::ApprovalRequest | Kind::ApprovalDecision => false,
+    }
+}
+
 /// The refusal while no policy is known.
 pub(super) fn unread() -> Denial {
     Denial::unobserved("the list of Policies has not been read yet")
@@ -62,9 +70,8 @@ pub(super) fn unread() -> Denial {
 
 /// The question, or none: another kind, or an update of nothing that a policy reads.
 fn input(attempt: &Attempt<'_>, world: &World) -> Option<Input> {
-    match attempt.kind {
-        Kind::Certificate | Kind::Issuer | Kind::ClusterIssuer => {}
-        Kind::Policy | Kind::ApprovalClass | Kind::ApprovalRequest | Kind::ApprovalDecision => return None,
+    if !judges(attempt.kind) {
+        return None;
     }
     let (request, object, old_object) = match attempt.action {
         Action::Create { new } => ("CREATE", read(attempt, new), None),

@@ -5,14 +5,18 @@ use super::policies::Policies;
 use crate::answer;
 use crate::attempt::Attempt;
 use crate::editors::Own;
-use crate::review::{World, needs, review};
+use crate::metrics::Metrics;
+use crate::review::{World, asks_policies, needs, review};
 use crate::stamp;
+use crate::trace;
 use crate::trust::presented::Presented;
 use jiff::Unit;
 use keywright_ambient::Clock;
+use keywright_telemetry::Tracer;
 use kube::core::DynamicObject;
 use kube::core::admission::{AdmissionRequest, AdmissionResponse, AdmissionReview};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Which half is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +34,14 @@ impl Half {
             "/mutate" => Some(Self::Mutating),
             "/validate" => Some(Self::Validating),
             _ => None,
+        }
+    }
+
+    /// Its name, for metrics.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Mutating => "mutate",
+            Self::Validating => "validate",
         }
     }
 }
@@ -51,6 +63,10 @@ pub struct Reviewer {
     pub clock: Arc<dyn Clock>,
     /// What is served, for the probe.
     pub presented: Arc<Presented>,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Where spans go.
+    pub tracer: Tracer,
 }
 
 /// The body is no `AdmissionReview` with a request. Whoever sends it is not an API server.
@@ -70,10 +86,12 @@ impl Reviewer {
         let review: AdmissionReview<DynamicObject> = serde_json::from_slice(body)?;
         let request: AdmissionRequest<DynamicObject> =
             review.try_into().map_err(|_| NotAReview::NoRequest)?;
+        let from = self.clock.monotonic();
         let response = match half {
             Half::Mutating => self.mutate(&request),
             Half::Validating => self.validate(&request).await,
         };
+        self.metrics.answered(half, self.since(from));
         Ok(serde_json::to_vec(&response.into_review())?)
     }
 
@@ -88,8 +106,13 @@ impl Reviewer {
     async fn validate(&self, request: &AdmissionRequest<DynamicObject>) -> AdmissionResponse {
         let attempt = match Attempt::parse(request) {
             Ok(attempt) => attempt,
-            Err(error) => return answer::reviewed(request, answer::unreadable(&error)),
+            Err(error) => {
+                let review = answer::unreadable(&error);
+                self.metrics.reviewed(None, &review);
+                return answer::reviewed(request, review);
+            }
         };
+        let span = trace::begin(&self.tracer, &attempt);
         let world = World {
             own: self.own.clone(),
             namespace: self.namespace.clone(),
@@ -99,8 +122,18 @@ impl Reviewer {
             policies: self.policies.now(),
             facts: self.sources.observe(needs(&attempt), &attempt.who).await,
         };
+        let from = self.clock.monotonic();
         let review = review(&attempt, &world);
+        if asks_policies(&attempt) {
+            self.metrics.judged(self.since(from));
+        }
+        self.metrics.reviewed(Some(&attempt), &review);
         answer::log(&attempt, &review);
+        trace::end(span, &attempt, &review);
         answer::reviewed(request, review)
+    }
+
+    fn since(&self, from: Instant) -> Duration {
+        self.clock.monotonic().saturating_duration_since(from)
     }
 }

@@ -1,15 +1,17 @@
-//! The connection to the API server, with a user agent of our own.
+//! The connection to the API server, with a user agent of our own and each request counted.
 
-use crate::counted::Counted;
+mod counted;
+
+use counted::Counted;
 use http::header::{HeaderValue, USER_AGENT};
-use keywright_controllers::metrics::Metrics;
 use kube::client::ClientBuilder;
 use kube::{Client, Config};
+use prometheus::{IntCounterVec, Opts};
 use std::time::Duration;
 
 /// Why there is no connection. Trying again does not help before the configuration changes.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum NoClient {
+pub enum NoClient {
     /// Neither KUBECONFIG nor a pod's ServiceAccount gives a cluster.
     #[error("no cluster to talk to: set KUBECONFIG, or run in a pod with a ServiceAccount: {0}")]
     NoConfig(#[from] kube::config::InferConfigError),
@@ -18,10 +20,19 @@ pub(crate) enum NoClient {
     Unusable(#[from] kube::Error),
 }
 
-/// Connects as `agent`, such as `keywright-operator`; the version is added. Requests are counted where there are metrics.
+/// A counter of requests to the API server by `code`, `method` and `host`, under the name that client-go gives it; code
+/// `<error>`: no answer. Errors: a name that cannot be one, which is a defect.
+pub fn requests() -> Result<IntCounterVec, prometheus::Error> {
+    IntCounterVec::new(
+        Opts::new("rest_client_requests_total", "Requests to the API server"),
+        &["code", "method", "host"],
+    )
+}
+
+/// Connects as `agent`, such as `keywright-operator`; the version is added. `counted`: a counter of [`requests`].
 ///
-/// No retries below the controllers: they back off themselves, per object, and know whether it helps.
-pub(crate) async fn connect(agent: &str, metrics: Option<&Metrics>) -> Result<Client, NoClient> {
+/// No retries below: controllers, keepers and the API servers' own callers know whether another try helps.
+pub async fn connect(agent: &str, counted: Option<IntCounterVec>) -> Result<Client, NoClient> {
     let mut config = Config::infer().await?;
     let agent = format!("{agent}/{}", env!("CARGO_PKG_VERSION"));
     if let Ok(agent) = HeaderValue::from_str(&agent) {
@@ -29,10 +40,8 @@ pub(crate) async fn connect(agent: &str, metrics: Option<&Metrics>) -> Result<Cl
     }
     config.default_retry = false;
     config.connect_timeout = Some(Duration::from_secs(5));
-    let Some(metrics) = metrics else { return Ok(Client::try_from(config)?) };
-    let (requests, host) =
-        (metrics.requests.clone(), config.cluster_url.authority().map(ToString::to_string));
-    let host = host.unwrap_or_default();
+    let Some(requests) = counted else { return Ok(Client::try_from(config)?) };
+    let host = config.cluster_url.authority().map(ToString::to_string).unwrap_or_default();
     let layer =
         tower::layer::layer_fn(|inner| Counted { inner, requests: requests.clone(), host: host.clone() });
     Ok(ClientBuilder::try_from(config)?.with_layer(&layer).build())
