@@ -123,7 +123,8 @@ pub enum Policy {
 #[derive(Debug, Args)]
 pub struct PolicyTest {
     /// File of Policy objects, and of inputs: input documents as docs/policy.md has them, or objects as they would be
-    /// created. `expect: Deny` or `RequireApproval` in an input says what it should get; else Allow. May be repeated.
+    /// created. `expect: Deny` or `RequireApproval` in an input says what it should get; else Allow. The bundle of a policy
+    /// is a file too (.tar.gz or .wasm), or in a ConfigMap among the objects. May be repeated.
     #[arg(short = 'f', long = "filename", value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
 }

@@ -1,7 +1,7 @@
-// Command opa-table runs the table of policies through OPA itself: it compiles each policy to WebAssembly and writes down
-// what OPA says to each input, both as `opa eval` does and with --strict-builtin-errors.
+// Command opa-table runs the table of policies through OPA itself: it makes a bundle of each policy, as `opa build -t wasm`
+// does, and writes down what OPA says to each input, both as `opa eval` does and with --strict-builtin-errors.
 //
-//	opa-table FOLDER    for each NAME.rego and NAME.json in it: writes NAME.wasm and NAME.opa.json
+//	opa-table FOLDER    for each NAME.rego and NAME.json in it: writes NAME.tar.gz and NAME.opa.json
 package main
 
 import (
@@ -21,7 +21,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/util"
 )
 
-// A row of the table, as NAME.json has it.
+// A row of the table, as NAME.json has it. What else stands there is for others.
 type row struct {
 	Data   map[string]any            `json:"data"`
 	Inputs map[string]map[string]any `json:"inputs"`
@@ -65,11 +65,11 @@ func one(base string) error {
 		return err
 	}
 	rules := asked(module)
-	wasm, err := compiled(base+".rego", rules)
+	bundle, err := bundled(base+".rego", rules)
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(base+".wasm", wasm, 0o644); err != nil {
+	if err := os.WriteFile(base+".tar.gz", bundle, 0o644); err != nil {
 		return err
 	}
 	file, err := os.ReadFile(base + ".json")
@@ -79,6 +79,9 @@ func one(base string) error {
 	var table row
 	if err := util.UnmarshalJSON(file, &table); err != nil {
 		return err
+	}
+	if table.Data == nil {
+		table.Data = map[string]any{}
 	}
 	answers := map[string]answer{}
 	for name, input := range table.Inputs {
@@ -107,7 +110,7 @@ func asked(module *ast.Module) []string {
 	var rules []string
 	for _, name := range []string{"allow", "deny", "require_approval", "warn"} {
 		for _, rule := range module.Rules {
-			if rule.Head.Name.String() == name || rule.Head.Ref()[0].Value.String() == name {
+			if rule.Head.Ref()[0].Value.Compare(ast.Var(name)) == 0 {
 				rules = append(rules, name)
 				break
 			}
@@ -116,20 +119,23 @@ func asked(module *ast.Module) []string {
 	return rules
 }
 
-func compiled(path string, rules []string) ([]byte, error) {
+// The bundle of one policy. The data of the table is not in it: a policy may bring its own.
+func bundled(path string, rules []string) ([]byte, error) {
 	var entrypoints []string
 	for _, rule := range rules {
 		entrypoints = append(entrypoints, "keywright/"+rule)
 	}
-	compiler := compile.New().WithTarget(compile.TargetWasm).WithEntrypoints(entrypoints...).WithPaths(path)
+	var to bytes.Buffer
+	compiler := compile.New().
+		WithTarget(compile.TargetWasm).
+		WithEntrypoints(entrypoints...).
+		WithFS(os.DirFS(filepath.Dir(path))).
+		WithPaths(filepath.Base(path)).
+		WithOutput(&to)
 	if err := compiler.Build(context.Background()); err != nil {
 		return nil, err
 	}
-	modules := compiler.Bundle().WasmModules
-	if len(modules) != 1 {
-		return nil, fmt.Errorf("%d modules instead of one", len(modules))
-	}
-	return modules[0].Raw, nil
+	return to.Bytes(), nil
 }
 
 func ask(source string, data map[string]any, input map[string]any, rules []string, strict bool) (map[string]said, error) {

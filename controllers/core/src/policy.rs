@@ -4,8 +4,17 @@ use crate::conditions::{Facts, State, settle};
 use jiff::Timestamp;
 use keywright_crds::{Policy, PolicyMode, PolicyStatus};
 
-/// The status that tells whether it compiles. `digest`: over the policy as written; `problem`: why it cannot be asked.
-pub fn status(policy: &Policy, digest: &str, problem: Option<&str>, now: Timestamp) -> PolicyStatus {
+/// Why a policy cannot be asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unasked {
+    /// In a word: `DoesNotCompile`, `BundleMissing`, `BundleDiffers`, `BundleDoesNotLoad` or `NoEngine`.
+    pub reason: &'static str,
+    /// What is wrong.
+    pub problem: String,
+}
+
+/// The status that tells whether it can be asked. `digest`: over the policy as written.
+pub fn status(policy: &Policy, digest: &str, problem: Option<&Unasked>, now: Timestamp) -> PolicyStatus {
     let old = policy.status.as_ref().map_or(&[][..], |status| status.conditions.as_slice());
     let generation = policy.metadata.generation.unwrap_or_default();
     PolicyStatus {
@@ -15,7 +24,7 @@ pub fn status(policy: &Policy, digest: &str, problem: Option<&str>, now: Timesta
     }
 }
 
-fn facts(mode: PolicyMode, problem: Option<&str>) -> Facts {
+fn facts(mode: PolicyMode, problem: Option<&Unasked>) -> Facts {
     match (problem, mode) {
         (None, PolicyMode::Enforce) => Facts {
             state: State::Current,
@@ -27,14 +36,14 @@ fn facts(mode: PolicyMode, problem: Option<&str>) -> Facts {
             reason: "Compiled",
             message: "It compiles; mode Audit: what it says is told and changes nothing.".to_owned(),
         },
-        (Some(problem), PolicyMode::Enforce) => Facts {
+        (Some(Unasked { reason, problem }), PolicyMode::Enforce) => Facts {
             state: State::Failed,
-            reason: "DoesNotCompile",
+            reason,
             message: format!("It denies whatever it applies to: {problem}. Mend it, or delete it."),
         },
-        (Some(problem), PolicyMode::Audit) => Facts {
+        (Some(Unasked { reason, problem }), PolicyMode::Audit) => Facts {
             state: State::Failed,
-            reason: "DoesNotCompile",
+            reason,
             message: format!("It is not asked: {problem}. Mend it, or delete it."),
         },
     }
@@ -57,7 +66,10 @@ mod tests {
 
     #[test]
     fn it_tells_whether_it_can_be_asked_and_what_follows() {
-        let said = |mode, problem| {
+        let said = |mode, problem: Option<&str>| {
+            let problem =
+                problem.map(|problem| Unasked { reason: "DoesNotCompile", problem: problem.to_owned() });
+            let problem = problem.as_ref();
             let status = status(&policy(mode, 3), "sha256:00", problem, at(1));
             let all: Vec<String> =
                 status.conditions.iter().map(|c| format!("{}={} {}", c.type_, c.status, c.reason)).collect();

@@ -119,8 +119,7 @@ fn put(bundle: &mut Bundle, path: &str, content: Vec<u8>) -> Result<(), BundleEr
         "policy.wasm" if content.len() > MODULE => return Err(too_large(path, MODULE)),
         "policy.wasm" => bundle.module = content,
         "data.json" => {
-            bundle.data =
-                serde_json::from_slice(&content).map_err(|error| file(path, &error.to_string()))?;
+            bundle.data = serde_json::from_slice(&content).map_err(|error| file(path, &error.to_string()))?;
         }
         ".manifest" => manifest(path, &content)?,
         // Whose bundle it is follows from the digest that a policy names it by.
@@ -136,8 +135,7 @@ fn put(bundle: &mut Bundle, path: &str, content: Vec<u8>) -> Result<(), BundleEr
 
 /// All that counts of a manifest is that its module is the one that is run.
 fn manifest(path: &str, content: &[u8]) -> Result<(), BundleError> {
-    let manifest: Value =
-        serde_json::from_slice(content).map_err(|error| file(path, &error.to_string()))?;
+    let manifest: Value = serde_json::from_slice(content).map_err(|error| file(path, &error.to_string()))?;
     let modules = manifest.get("wasm").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     let other = modules.iter().any(|entry| {
         entry.get("module").and_then(Value::as_str).map(|module| module.trim_start_matches('/'))

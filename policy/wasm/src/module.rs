@@ -35,7 +35,9 @@ pub enum LoadError {
     #[error("it is no module that OPA compiled: {0}")]
     NotOfOpa(String),
     /// Of another version of the calling convention.
-    #[error("it is of OPA's WebAssembly ABI {0}; 1.2 and later ones of version 1 are known: build it with another OPA")]
+    #[error(
+        "it is of OPA's WebAssembly ABI {0}; 1.2 and later ones of version 1 are known: build it with another OPA"
+    )]
     Version(String),
     /// There is nothing to run it with.
     #[error("no WebAssembly can be run here: {0}")]
