@@ -138,6 +138,9 @@ pub struct PolicyExplain {
     /// An object of the cluster: certificate, issuer or clusterissuer, and its name.
     #[arg(value_names = ["KIND", "NAME"], num_args = 2)]
     pub object: Vec<String>,
+    /// Namespace that Keywright is installed in, where the bundles of policies of the cluster lie.
+    #[arg(long, default_value = "keywright-system", value_name = "NAMESPACE")]
+    pub system_namespace: String,
 }
 
 /// What completion scripts are for.

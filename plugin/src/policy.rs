@@ -47,10 +47,10 @@ pub(crate) async fn run(global: &Global, command: &Command, machine: &Machine) -
             let (set, cases) = read(files, machine)?;
             report(global, machine, &set, cases, true)
         }
-        Command::Explain(PolicyExplain { files, object }) => {
+        Command::Explain(PolicyExplain { files, object, system_namespace }) => {
             let (set, cases) = match (files.as_slice(), object.as_slice()) {
                 ([_, ..], []) => read(files, machine)?,
-                ([], [kind, name]) => live(global, kind, name, machine).await?,
+                ([], [kind, name]) => live(global, kind, name, system_namespace, machine).await?,
                 (_, _) => {
                     return Err(Failure::Usage(
                         "give files with -f, or KIND and NAME of an object of the cluster".to_owned(),
@@ -198,6 +198,7 @@ async fn live(
     global: &Global,
     kind: &str,
     name: &str,
+    system_namespace: &str,
     machine: &Machine,
 ) -> Result<(PolicySet, Vec<Case>), Failure> {
     let (kind, plural, namespaced) = match kind.to_lowercase().as_str() {
@@ -221,7 +222,7 @@ async fn live(
     for policy in &stored.items {
         let spec = policy.data.get("spec").unwrap_or(&Value::Null);
         let found = match BundleRef::of(spec) {
-            Some(at) => Some(bundle(&cluster.client, &at).await?),
+            Some(at) => Some(bundle(&cluster.client, system_namespace, &at).await?),
             None => None,
         };
         members.push(Arc::new(Member::read(&policy.name_any(), spec, found.as_ref())));
@@ -242,15 +243,13 @@ async fn live(
     Ok((set, vec![case]))
 }
 
-/// What lies where the bundle of a stored policy is to be: in the namespace that `KEYWRIGHT_NAMESPACE` names, as in the
-/// processes that read it.
-async fn bundle(client: &kube::Client, at: &BundleRef) -> Result<Found, Failure> {
-    let namespace = std::env::var("KEYWRIGHT_NAMESPACE").unwrap_or_else(|_| "keywright-system".to_owned());
-    let api: Api<ConfigMap> = Api::namespaced(client.clone(), &namespace);
+/// What lies where the bundle of a stored policy is to be.
+async fn bundle(client: &kube::Client, namespace: &str, at: &BundleRef) -> Result<Found, Failure> {
+    let api: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
     let found = api.get_opt(&at.config_map_ref.name).await;
     let found = found.map_err(|error| Failure::of_api(&format!("read {at} of {namespace}"), &error))?;
     let bytes = found.as_ref().and_then(|config_map| bundle_bytes(config_map, &at.config_map_ref.key));
-    Ok(Found::in_cluster(at, &namespace, found.is_some(), bytes))
+    Ok(Found::in_cluster(at, namespace, found.is_some(), bytes))
 }
 
 fn report(

@@ -28,6 +28,12 @@ impl Loaded {
     /// It is no bundle of OPA; has no entry point that is asked, or a rule that is asked and no entry point; calls a function
     /// that policies may not call; or has data where the rules or the policy's documents are.
     pub(crate) fn of(bytes: &[u8], documents: &BTreeMap<String, Json>) -> Result<Self, String> {
+        // Readers and compiler are not ours and read what others write: should they panic, that is an error of the bundle.
+        let loaded = catch_unwind(AssertUnwindSafe(|| Self::loaded(bytes, documents)));
+        loaded.unwrap_or_else(|_| Err("the compiler failed on it".to_owned()))
+    }
+
+    fn loaded(bytes: &[u8], documents: &BTreeMap<String, Json>) -> Result<Self, String> {
         let bundle = Bundle::read(bytes).map_err(|error| error.to_string())?;
         let data = data(&bundle, documents)?;
         let module = Module::load(&bundle.module).map_err(|error| error.to_string())?;

@@ -9,6 +9,9 @@ use crate::meter::{BYTES, DEPTH};
 use regorus::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Characters that one number may have: as long as those that policies may multiply, and quick to read.
+const DIGITS: usize = 10_000;
+
 /// Writes a value.
 pub(crate) fn write(value: &Value) -> String {
     let list = |open: &str, all: Vec<String>, close: &str| format!("{open}{}{close}", all.join(","));
@@ -20,9 +23,9 @@ pub(crate) fn write(value: &Value) -> String {
             let pairs = all.iter().map(|(key, value)| format!("{}:{}", write(key), write(value)));
             list("{", pairs.collect(), "}")
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Undefined => {
-            value.to_string()
-        }
+        // As JSON, large integers would become other numbers.
+        Value::Number(number) => number.format_decimal(),
+        Value::Null | Value::Bool(_) | Value::String(_) | Value::Undefined => value.to_string(),
     }
 }
 
@@ -47,9 +50,22 @@ fn term(text: &str, depth: usize) -> Option<(Value, &str)> {
     if let Some(rest) = text.strip_prefix("set()") {
         return Some((Value::from(BTreeSet::new()), rest));
     }
-    let end = if text.starts_with('"') { end_of_string(text)? } else { end_of_word(text) };
-    let (token, rest) = text.split_at(end);
-    Some((Value::from_json_str(token).ok()?, rest))
+    if text.starts_with('"') {
+        let (token, rest) = text.split_at(end_of_string(text)?);
+        return Some((Value::from_json_str(token).ok()?, rest));
+    }
+    let (token, rest) = text.split_at(end_of_word(text));
+    Some((word(token)?, rest))
+}
+
+/// A number, or one of `true`, `false` and `null`.
+fn word(token: &str) -> Option<Value> {
+    if token.len() > DIGITS {
+        return None;
+    }
+    let value = Value::from_json_str(token).ok()?;
+    // As JSON, large integers would become other numbers.
+    if matches!(value, Value::Number(_)) { Value::from_numeric_string(token).ok() } else { Some(value) }
 }
 
 fn list(text: &str, depth: usize) -> Option<(Value, &str)> {
@@ -151,6 +167,8 @@ mod tests {
             let value = read(text).expect(text);
             assert_eq!(read(&write(&value)), Some(value), "{text}");
         }
+        let large = "79228162514264337593543950335";
+        assert_eq!(write(&read(large).expect("a number")), large, "no digit is lost");
         assert_eq!(
             write(&read(" { \"a\" : [ 1 , 2 ] , \"b\" : { 3 , 3 } } ").expect("spaces")),
             "{\"a\":[1,2],\"b\":{3}}"
@@ -167,5 +185,6 @@ mod tests {
         }
         assert_eq!(read(&"[".repeat(100_000)), None);
         assert_eq!(read(&format!("\"{}\"", "x".repeat(BYTES))), None);
+        assert_eq!(read(&"1".repeat(DIGITS + 1)), None);
     }
 }

@@ -1,7 +1,7 @@
 //! Modules of OPA, and what becomes of such that ask for more than policies get.
 #![cfg(feature = "engine")]
 
-use keywright_policy_wasm::{Bundle, LoadError, MODULE, Module, Trouble};
+use keywright_policy_wasm::{Bundle, LoadError, MEMORY, MODULE, Module, Trouble};
 
 fn module(name: &str) -> Vec<u8> {
     let path = format!("{}/../tests/data/table/{name}.tar.gz", env!("CARGO_MANIFEST_DIR"));
@@ -51,6 +51,20 @@ fn a_module_tells_what_can_be_asked_and_answers() {
     assert_eq!(ask("keywright/deny", r#"{"object":{"which":"number","x":"x"}}"#), Err(Trouble::NoValue));
     let conflict = ask("keywright/allow", r#"{"object":{"which":"conflict"}}"#);
     assert!(matches!(&conflict, Err(Trouble::Failed(said)) if said.contains("conflict")), "{conflict:?}");
+}
+
+#[test]
+fn a_module_that_takes_more_memory_than_it_may_is_ended() {
+    let module = Module::load(&module("names")).expect("loads");
+    // Room for it is asked for before it is read.
+    let input = format!("\"{}\"", "x".repeat(MEMORY - 1000));
+    assert_eq!(module.ask(nobody, "keywright/deny", "{}", &input), Err(Trouble::OutOfMemory));
+    let input = format!("\"{}\"", "x".repeat(MEMORY / 2));
+    assert_eq!(module.ask(nobody, "keywright/deny", "{}", &input), Err(Trouble::OutOfFuel));
+    assert_eq!(
+        module.ask(nobody, "keywright/deny", "{}", "{}"),
+        Ok(r#"{{"result":{"no name at all"}}}"#.to_owned())
+    );
 }
 
 #[test]

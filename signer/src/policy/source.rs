@@ -58,7 +58,8 @@ struct Metadata {
 }
 
 impl Policies {
-    /// Of a folder with objects of kind Policy, and ConfigMaps with their bundles, in YAML. `with_cluster`: those of an API server come beside them.
+    /// Of a folder with objects of kind Policy, and ConfigMaps with their bundles, in YAML. `with_cluster`: those of an API
+    /// server come beside them.
     ///
     /// Errors: a file does not read; a policy does not compile; two have one name; or one is about issuers by name, of
     /// which a signer without an API server knows nothing.

@@ -32,7 +32,7 @@ impl Policies {
         let policies = Api::<Stored>::all_with(client.clone(), &resource);
         let policies = watcher(policies, Config::default()).default_backoff();
         let bundles = watcher(Api::<ConfigMap>::namespaced(client, namespace), Config::default());
-        let bundles = bundles.default_backoff().map(|event| event.map(lighten));
+        let bundles = bundles.default_backoff().modify(lighten);
         pin_mut!(policies, bundles);
         let mut known = Known { namespace: namespace.to_owned(), ..Known::default() };
         loop {
@@ -193,11 +193,9 @@ pub(super) fn found(namespace: &str, config_map: Option<&ConfigMap>, at: &Bundle
 }
 
 /// Without what is no bundle.
-fn lighten(event: Event<ConfigMap>) -> Event<ConfigMap> {
-    event.modify(|config_map| {
-        config_map.data = None;
-        config_map.metadata.managed_fields = None;
-    })
+fn lighten(config_map: &mut ConfigMap) {
+    config_map.data = None;
+    config_map.metadata.managed_fields = None;
 }
 
 #[cfg(test)]
