@@ -106,7 +106,7 @@ mod with_the_engine {
         for (which, x, fault) in [
             ("loop", json!(twenty), Fault::TooManyInstructions),
             ("memory", json!("0123456789abcdef".repeat(16)), Fault::TooManyInstructions),
-            ("deep", json!("[".repeat(500_000)), Fault::EvaluationFailed),
+            ("deep", json!("[".repeat(100_000)), Fault::EvaluationFailed),
             ("divide", json!(0), Fault::FunctionFailed),
         ] {
             let said = faults(ask(&set, json!({ "which": which, "x": x })));

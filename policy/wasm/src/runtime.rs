@@ -5,13 +5,13 @@ use std::time::Duration;
 use wasmtime::{Config, Engine, OptLevel};
 
 /// Instructions of WebAssembly that one rule may take, the reading of input and data included.
-pub const FUEL: u64 = 10_000_000;
+pub const FUEL: u64 = 20_000_000;
 
 /// Bytes that one rule may have as memory, the policy's own data included.
 pub const MEMORY: usize = 32 * 1024 * 1024;
 
 /// Time that one rule may take, to a tick: above what the fuel lasts, for machines that are busy.
-pub const TIME: Duration = Duration::from_secs(1);
+pub const TIME: Duration = Duration::from_secs(2);
 
 /// How often the clock is looked at while something is evaluated.
 const TICK: Duration = Duration::from_millis(20);
