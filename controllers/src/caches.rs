@@ -52,6 +52,8 @@ pub struct Caches {
 pub struct Writers {
     /// What is served: also what Secrets are watched in.
     pub(crate) scope: Scope,
+    /// The operator's own namespace, where bundles of policies lie.
+    pub(crate) own: String,
     pub(crate) certificates: Pens<Certificate>,
     pub(crate) issuers: Pens<Issuer>,
     pub(crate) cluster_issuers: Pens<ClusterIssuer>,
@@ -72,6 +74,7 @@ pub fn caches(scope: Scope, home: &str) -> (Caches, Writers) {
     let (policies, policy_pens) = shelf(vec![None]);
     let writers = Writers {
         scope,
+        own: home.to_owned(),
         certificates: certificate_pens,
         issuers: issuer_pens,
         cluster_issuers: cluster_issuer_pens,

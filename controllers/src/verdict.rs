@@ -5,7 +5,7 @@
 use crate::context::Context;
 use keywright_approvals::records;
 use keywright_crds::Policy;
-use keywright_policy::{About, Approval, Denied, Input, Issuer, Member, PolicySet, Question, User};
+use keywright_policy::{About, Approval, Denied, Input, Issuer, Member, PolicySet, Problem, Question, User};
 use keywright_signer_protocol::v1alpha1::{Label, PolicyFacts, UserInfo};
 use kube::ResourceExt;
 use kube::api::ObjectMeta;
@@ -19,7 +19,8 @@ pub struct Compiled(Mutex<Kept>);
 #[derive(Default)]
 struct Kept {
     members: BTreeMap<String, (Version, Arc<Member>)>,
-    set: Arc<PolicySet>,
+    /// Of these members; none: to be formed.
+    set: Option<Arc<PolicySet>>,
 }
 
 /// UID and generation: a spec never changes without another of these.
@@ -30,34 +31,50 @@ fn version(policy: &Policy) -> Version {
 }
 
 impl Compiled {
-    /// These policies, compiled.
-    pub(crate) fn set(&self, stored: &[Arc<Policy>]) -> Arc<PolicySet> {
+    /// What the controller of policies has read, a bundle included.
+    pub(crate) fn keep(&self, policy: &Policy, member: Arc<Member>) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.members.insert(policy.name_any(), (version(policy), member));
+        kept.set = None;
+    }
+
+    /// These policies, compiled. `None`: a bundle is not read yet, or not where it is to be; then the signer decides alone.
+    pub(crate) fn set(&self, stored: &[Arc<Policy>]) -> Option<Arc<PolicySet>> {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_kept = |policy: &Arc<Policy>| {
             kept.members.get(&policy.name_any()).is_some_and(|(known, _)| *known == version(policy))
         };
-        if kept.members.len() == stored.len() && stored.iter().all(is_kept) {
-            return Arc::clone(&kept.set);
+        if let Some(set) = &kept.set
+            && kept.members.len() == stored.len()
+            && stored.iter().all(is_kept)
+        {
+            return Some(Arc::clone(set));
         }
-        let mut old = std::mem::take(&mut kept.members);
+        let (mut members, mut is_whole) = (BTreeMap::new(), true);
         for policy in stored {
             let (name, version) = (policy.name_any(), version(policy));
-            let member = match old.remove(&name) {
+            let member = match kept.members.remove(&name) {
                 Some((known, member)) if known == version => member,
+                Some(_) | None if policy.spec.bundle.is_some() => {
+                    is_whole = false;
+                    continue;
+                }
                 Some(_) | None => Arc::new(compile(policy)),
             };
-            kept.members.insert(name, (version, member));
+            is_whole &= !member.problem().is_some_and(Problem::may_pass);
+            members.insert(name, (version, member));
         }
-        let members = kept.members.values().map(|(_, member)| Arc::clone(member)).collect();
+        let all = members.values().map(|(_, member)| Arc::clone(member)).collect();
+        kept.members = members;
         // Names are those of a map, so no two are the same.
-        kept.set = PolicySet::new(members).map(Arc::new).unwrap_or_default();
-        Arc::clone(&kept.set)
+        kept.set = PolicySet::new(all).ok().filter(|_| is_whole).map(Arc::new);
+        kept.set.clone()
     }
 }
 
-/// A policy as it is asked, or why it cannot be.
-pub(crate) fn compile(policy: &Policy) -> Member {
-    Member::read(&policy.name_any(), &serde_json::json!(policy.spec))
+/// A policy of source.
+fn compile(policy: &Policy) -> Member {
+    Member::read(&policy.name_any(), &serde_json::json!(policy.spec), None)
 }
 
 /// What is known around an object that a certificate is for.
@@ -83,11 +100,9 @@ pub(crate) struct Verdict {
 /// Asks the policies of the cluster. Never on the thread of others: a slow policy takes its time.
 pub(crate) async fn ask(ctx: &Context, asker: Asker<'_>, question: impl FnOnce() -> Question) -> Verdict {
     let stored = ctx.caches.policies.state();
-    let set = ctx.compiled.set(&stored);
+    let set = ctx.compiled.set(&stored).filter(|set| !set.digest().is_empty());
+    let Some(set) = set else { return Verdict { seen: String::new(), denied: None } };
     let seen = set.digest().to_owned();
-    if seen.is_empty() {
-        return Verdict { seen, denied: None };
-    }
     let now = ctx.clock.now();
     let input = input(asker, question(), now.round(jiff::Unit::Second).unwrap_or(now).to_string());
     match tokio::task::spawn_blocking(move || decide(&set, &input)).await {
@@ -152,6 +167,8 @@ pub(crate) fn facts(meta: &ObjectMeta) -> PolicyFacts {
 mod tests {
     use super::*;
     use keywright_crds::{PolicySpec, RegoSource};
+    use keywright_policy::Found;
+    use serde_json::json;
 
     fn policy(name: &str, generation: i64, rego: &str) -> Arc<Policy> {
         let rego = Some(RegoSource { source: format!("package keywright\n{rego}") });
@@ -164,22 +181,41 @@ mod tests {
     #[test]
     fn what_did_not_change_is_not_compiled_again_and_what_is_gone_is_not_asked() {
         let compiled = Compiled::default();
-        assert_eq!(compiled.set(&[]).digest(), "", "no policies");
+        let set = |stored: &[Arc<Policy>]| compiled.set(stored).unwrap();
+        assert_eq!(set(&[]).digest(), "", "no policies");
         let (one, two) = (policy("one", 1, "allow := true"), policy("two", 1, "allow := false"));
-        let first = compiled.set(&[Arc::clone(&one), Arc::clone(&two)]);
-        assert!(Arc::ptr_eq(&first, &compiled.set(&[Arc::clone(&two), Arc::clone(&one)])), "nothing is new");
+        let first = set(&[Arc::clone(&one), Arc::clone(&two)]);
+        assert!(Arc::ptr_eq(&first, &set(&[Arc::clone(&two), Arc::clone(&one)])), "nothing is new");
         let denied = |set: &PolicySet| decide(set, &Input::default());
         assert!(denied(&first).is_some_and(|words| words.starts_with("policy two, rule allow: ")));
-        let edited = compiled.set(&[Arc::clone(&one), policy("two", 2, "allow := true")]);
+        let edited = set(&[Arc::clone(&one), policy("two", 2, "allow := true")]);
         assert_ne!(edited.digest(), first.digest());
         assert_eq!(denied(&edited), None);
-        assert_ne!(compiled.set(&[one]).digest(), edited.digest());
-        assert_eq!(compiled.set(&[]).digest(), "");
+        assert_ne!(set(&[one]).digest(), edited.digest());
+        assert_eq!(set(&[]).digest(), "");
     }
 
     #[test]
     fn a_policy_that_does_not_compile_denies() {
-        let set = Compiled::default().set(&[policy("broken", 1, "nonsense")]);
+        let set = Compiled::default().set(&[policy("broken", 1, "nonsense")]).unwrap();
         assert!(decide(&set, &Input::default()).is_some_and(|words| words.contains("does not compile")));
+    }
+
+    #[test]
+    fn while_a_bundle_is_not_there_the_signer_decides_alone() {
+        let compiled = Compiled::default();
+        let bundle =
+            json!({ "configMapRef": { "name": "rules" }, "digest": format!("sha256:{}", "0".repeat(64)) });
+        let spec: PolicySpec = serde_json::from_value(json!({ "bundle": bundle })).unwrap();
+        let mut bundled = Policy::new("bundled", spec);
+        bundled.metadata.uid = Some("uid".to_owned());
+        let bundled = Arc::new(bundled);
+        let all = [policy("one", 1, "allow := true"), Arc::clone(&bundled)];
+        assert!(compiled.set(&all).is_none(), "not read yet");
+        let missing = Found::Nothing("it does not exist".to_owned());
+        let member = Member::read("bundled", &json!(bundled.spec), Some(&missing));
+        compiled.keep(&bundled, Arc::new(member));
+        assert!(compiled.set(&all).is_none(), "not where it is to be");
+        assert!(compiled.set(&all[..1]).is_some());
     }
 }

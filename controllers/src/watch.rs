@@ -26,7 +26,7 @@ const PAGE: u32 = 100;
 
 /// Follows all kinds until the process ends; resolves never.
 pub async fn follow(client: Client, caches: Arc<Caches>, queues: Arc<Queues>, writers: Writers) {
-    let Writers { scope, certificates, issuers, cluster_issuers, classes, requests, votes, policies } =
+    let Writers { scope, own, certificates, issuers, cluster_issuers, classes, requests, votes, policies } =
         writers;
     let certificates = certificates
         .into_iter()
@@ -43,7 +43,7 @@ pub async fn follow(client: Client, caches: Arc<Caches>, queues: Arc<Queues>, wr
     });
     let secrets = scope.parts().into_iter().map(|part| follow_secrets(&client, part, &caches, &queues));
     let approvals = approvals::follow(&client, &caches, &queues, classes, requests, votes);
-    let policies = policies::follow(&client, &caches, &queues, policies);
+    let policies = policies::follow(&client, &own, &caches, &queues, policies);
     join!(
         join_all(certificates),
         join_all(issuers),

@@ -54,7 +54,8 @@ pub use issuer::{
 };
 pub use key::Algorithm;
 pub use policy::{
-    Policy, PolicyIssuer, PolicyKind, PolicyMode, PolicyScope, PolicySpec, PolicyStatus, RegoSource,
+    Policy, PolicyBundle, PolicyBundleKey, PolicyIssuer, PolicyKind, PolicyMode, PolicyScope, PolicySpec,
+    PolicyStatus, RegoSource, bundle_bytes,
 };
 pub use reference::{IssuerKind, IssuerRef};
 pub use subject::Subject;

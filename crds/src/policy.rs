@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -47,6 +48,11 @@ pub struct PolicySpec {
     /// Rules as source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rego: Option<RegoSource>,
+
+    /// Rules as a bundle that `opa build -t wasm` made, with an entry point for each rule that is asked, as
+    /// `-e keywright/deny`. Programs built without the feature `wasm` run none; there the policy denies whatever it applies to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bundle: Option<PolicyBundle>,
 }
 
 /// Whether the answers of a policy hold.
@@ -118,6 +124,38 @@ pub struct RegoSource {
     pub source: String,
 }
 
+/// A bundle of rules in WebAssembly, and where it lies.
+#[derive(Serialize, Deserialize, KubeSchema, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct PolicyBundle {
+    /// Where it lies: in `binaryData` of a ConfigMap of the namespace that Keywright itself runs in, and in no other, so that
+    /// webhook, operator and signer need no right on the ConfigMaps of anybody else.
+    pub config_map_ref: PolicyBundleKey,
+
+    /// SHA-256 over its bytes, as sha256: and lower-case hexadecimal, which `sha256sum` prints. Each of those who ask the
+    /// policy compares it themselves; where other bytes lie, the policy denies whatever it applies to.
+    #[schemars(schema_with = "shape::digest")]
+    pub digest: String,
+}
+
+/// An entry of a ConfigMap.
+#[derive(Serialize, Deserialize, KubeSchema, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct PolicyBundleKey {
+    /// Name of the ConfigMap.
+    #[schemars(schema_with = "shape::object_name")]
+    pub name: String,
+
+    /// Key in its `binaryData`. The value is the bundle (.tar.gz) or the module of one alone (.wasm).
+    #[schemars(schema_with = "shape::config_map_key")]
+    pub key: String,
+}
+
+/// What lies under a key of the `binaryData` of a ConfigMap; none if it has no such key.
+pub fn bundle_bytes<'a>(config_map: &'a ConfigMap, key: &str) -> Option<&'a [u8]> {
+    Some(&config_map.binary_data.as_ref()?.get(key)?.0)
+}
+
 /// What is so about a policy.
 #[derive(Serialize, Deserialize, KubeSchema, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
@@ -126,12 +164,14 @@ pub struct PolicyStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
 
-    /// Conditions: Ready, and Stalled while the policy does not compile.
+    /// Conditions: Ready, and Stalled while the policy cannot be asked: it does not compile, or its bundle is missing, has another
+    /// digest or does not load.
     #[schemars(schema_with = "shape::conditions")]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
 
-    /// SHA-256 over the canonical form (RFC 8785) of the policy, as sha256: and lower-case hexadecimal.
+    /// SHA-256 over the canonical form (RFC 8785) of the policy, the digest of its bundle included, as sha256: and lower-case
+    /// hexadecimal.
     #[schemars(schema_with = "shape::digest")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,

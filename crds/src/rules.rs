@@ -318,7 +318,8 @@ pub(crate) fn authority_names_something() -> Rule {
 
 /// A policy says in what its rules are written.
 pub(crate) fn exactly_one_engine() -> Rule {
-    Rule::new("has(self.rego)").message("spec must have exactly one engine: set rego.source")
+    Rule::new("has(self.rego) != has(self.bundle)")
+        .message("spec must have exactly one engine: set either rego or bundle")
 }
 
 /// Only an Issuer is in a namespace.

@@ -226,6 +226,11 @@ pub(crate) fn digest(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "maxLength": 71, "pattern": "^sha256:[0-9a-f]{64}$" })
 }
 
+/// A key of a ConfigMap.
+pub(crate) fn config_map_key(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "minLength": 1, "maxLength": 253, "pattern": "^[-._a-zA-Z0-9]+$" })
+}
+
 /// A list whose items are objects with `key` as their name.
 fn keyed<T: schemars::JsonSchema>(generator: &mut SchemaGenerator, min: u32, max: u32, key: &str) -> Schema {
     let item = T::json_schema(generator);

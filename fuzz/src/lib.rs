@@ -5,6 +5,7 @@
 //! nothing more. Libfuzzer calls these functions through the programs in `targets/`; the test below calls them with the
 //! seeds, so that each of those stays good in every test run. `hack/fuzz.sh` runs them.
 
+mod bundle;
 mod log;
 mod names;
 mod policy;
@@ -12,6 +13,7 @@ mod sshsig;
 mod wire;
 mod x509;
 
+pub use bundle::bundle;
 pub use log::{log_entry, note, proof, tile, witness};
 pub use names::{constraints, names};
 pub use policy::{policy_functions, policy_input, rego};
@@ -23,7 +25,8 @@ pub use x509::{certificate, csr, lint, pem, private_key, public_key};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 19] = [
+pub const TARGETS: [Target; 20] = [
+    ("bundle", bundle),
     ("certificate", certificate),
     ("constraints", constraints),
     ("csr", csr),

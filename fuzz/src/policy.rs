@@ -9,7 +9,7 @@ use std::sync::{Arc, LazyLock};
 const LONGEST: usize = 4096;
 
 fn set(name: &str, rego: &str) -> PolicySet {
-    let member = Member::read(name, &json!({ "rego": { "source": rego } }));
+    let member = Member::read(name, &json!({ "rego": { "source": rego } }), None);
     PolicySet::new(vec![Arc::new(member)]).expect("one policy has a name of its own")
 }
 

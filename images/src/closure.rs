@@ -74,9 +74,11 @@ struct Locked {
 
 impl Closure {
     /// Asks cargo, and Cargo.lock for the checksums. Errors: cargo fails, or either does not read.
-    pub(crate) fn of(checkout: &Path, target: &str) -> Result<Self, Error> {
+    /// `features`: with which the binaries were built, as cargo names them.
+    pub(crate) fn of(checkout: &Path, target: &str, features: &str) -> Result<Self, Error> {
         let asked = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
             .args(["metadata", "--format-version=1", "--locked", "--filter-platform", target])
+            .args(["--features", features])
             .current_dir(checkout)
             .output()
             .map_err(|error| Error::Metadata(error.to_string()))?;

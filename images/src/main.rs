@@ -34,6 +34,9 @@ struct Arguments {
     /// Target triple they were built for.
     #[arg(long)]
     target: String,
+    /// Features they were built with, as cargo names them: what these bring stands in the bills of materials.
+    #[arg(long, default_value = "")]
+    features: String,
     /// Folder to write to.
     #[arg(long)]
     out: PathBuf,
@@ -63,7 +66,7 @@ fn main() -> ExitCode {
 
 fn write(arguments: &Arguments) -> Result<(), Error> {
     let created = Timestamp::from_second(arguments.created).map_err(Error::Created)?;
-    let closure = Closure::of(&arguments.checkout, &arguments.target)?;
+    let closure = Closure::of(&arguments.checkout, &arguments.target, &arguments.features)?;
     std::fs::create_dir_all(&arguments.out).map_err(Error::file("make", &arguments.out))?;
     for binary in BINARIES {
         let path = arguments.binaries.join(binary.name);

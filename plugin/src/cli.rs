@@ -123,7 +123,8 @@ pub enum Policy {
 #[derive(Debug, Args)]
 pub struct PolicyTest {
     /// File of Policy objects, and of inputs: input documents as docs/policy.md has them, or objects as they would be
-    /// created. `expect: Deny` or `RequireApproval` in an input says what it should get; else Allow. May be repeated.
+    /// created. `expect: Deny` or `RequireApproval` in an input says what it should get; else Allow. The bundle of a policy
+    /// is a file too (.tar.gz or .wasm), or in a ConfigMap among the objects. May be repeated.
     #[arg(short = 'f', long = "filename", value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
 }
@@ -137,6 +138,9 @@ pub struct PolicyExplain {
     /// An object of the cluster: certificate, issuer or clusterissuer, and its name.
     #[arg(value_names = ["KIND", "NAME"], num_args = 2)]
     pub object: Vec<String>,
+    /// Namespace that Keywright is installed in, where the bundles of policies of the cluster lie.
+    #[arg(long, default_value = "keywright-system", value_name = "NAMESPACE")]
+    pub system_namespace: String,
 }
 
 /// What completion scripts are for.

@@ -1,6 +1,7 @@
 //! `kubectl keywright policy`: what policies would say, without asking anybody.
 //!
-//! `test` and `explain -f` need files alone. An input is an input document of docs/policy.md, or an object of ours, which is
+//! `test` and `explain -f` need files alone; the bundle of a policy is a file among them, known by its digest, or in a
+//! ConfigMap among their objects. An input is an input document of docs/policy.md, or an object of ours, which is
 //! asked about as if it were created. `explain KIND NAME` takes policies and object from the cluster.
 
 use crate::Machine;
@@ -8,8 +9,11 @@ use crate::cli::{Global, Policy as Command, PolicyExplain, PolicyTest};
 use crate::connect::connect;
 use crate::exit::{Failure, NOT_AS_WANTED};
 use crate::page::Tone;
-use keywright_crds::{GROUP, VERSION};
-use keywright_policy::{Decision, Denial, Finding, Input, Issuer, Member, Outcome, PolicySet, User};
+use k8s_openapi::api::core::v1::ConfigMap;
+use keywright_crds::{GROUP, VERSION, bundle_bytes};
+use keywright_policy::{
+    BundleRef, Decision, Denial, Finding, Found, Input, Issuer, Member, Outcome, PolicySet, User,
+};
 use kube::ResourceExt;
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, ListParams};
 use serde::Serialize;
@@ -43,10 +47,10 @@ pub(crate) async fn run(global: &Global, command: &Command, machine: &Machine) -
             let (set, cases) = read(files, machine)?;
             report(global, machine, &set, cases, true)
         }
-        Command::Explain(PolicyExplain { files, object }) => {
+        Command::Explain(PolicyExplain { files, object, system_namespace }) => {
             let (set, cases) = match (files.as_slice(), object.as_slice()) {
                 ([_, ..], []) => read(files, machine)?,
-                ([], [kind, name]) => live(global, kind, name, machine).await?,
+                ([], [kind, name]) => live(global, kind, name, system_namespace, machine).await?,
                 (_, _) => {
                     return Err(Failure::Usage(
                         "give files with -f, or KIND and NAME of an object of the cluster".to_owned(),
@@ -68,19 +72,28 @@ struct Case {
 const OUTCOMES: [&str; 3] = ["Allow", "Deny", "RequireApproval"];
 
 fn read(files: &[PathBuf], machine: &Machine) -> Result<(PolicySet, Vec<Case>), Failure> {
-    let (mut policies, mut cases) = (Vec::new(), Vec::new());
+    let (mut written, mut cases) = (Vec::new(), Vec::new());
+    let mut bundles = Bundles::default();
     for path in files {
-        for document in documents(path)? {
-            let name = document.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
-            if document["kind"] == "Policy" {
-                let spec = document.get("spec").unwrap_or(&Value::Null);
-                policies.push(Arc::new(Member::read(name, spec)));
-            } else {
-                let number = cases.len() + 1;
-                cases.push(case(path, number, document, machine)?);
+        let bytes = std::fs::read(path)
+            .map_err(|error| Failure::Unreachable(format!("{} cannot be read: {error}", path.display())))?;
+        // As gzip and WebAssembly begin.
+        if bytes.starts_with(&[0x1f, 0x8b]) || bytes.starts_with(b"\0asm") {
+            bundles.files.push(bytes);
+            continue;
+        }
+        for document in documents(path, bytes)? {
+            match document.get("kind").and_then(Value::as_str) {
+                Some("Policy") => written.push(document),
+                Some("ConfigMap") => bundles.config_maps.push(document),
+                Some(_) | None => {
+                    let number = cases.len() + 1;
+                    cases.push(case(path, number, document, machine)?);
+                }
             }
         }
     }
+    let policies: Vec<Arc<Member>> = written.iter().map(|policy| bundles.member(policy)).collect();
     if policies.is_empty() || cases.is_empty() {
         return Err(Failure::Usage(
             "the files must hold at least one object of kind Policy and one input".to_owned(),
@@ -94,10 +107,39 @@ fn read(files: &[PathBuf], machine: &Machine) -> Result<(PolicySet, Vec<Case>), 
     Ok((set, cases))
 }
 
-fn documents(path: &Path) -> Result<Vec<Value>, Failure> {
+/// Bundles that are given with policies.
+#[derive(Default)]
+struct Bundles {
+    /// As they are.
+    files: Vec<Vec<u8>>,
+    /// Objects that may hold some.
+    config_maps: Vec<Value>,
+}
+
+impl Bundles {
+    /// A policy, with its bundle if it has one.
+    fn member(&self, policy: &Value) -> Arc<Member> {
+        let name = policy.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
+        let spec = policy.get("spec").unwrap_or(&Value::Null);
+        let found = BundleRef::of(spec).map(|at| self.find(&at));
+        Arc::new(Member::read(name, spec, found.as_ref()))
+    }
+
+    /// A file with the digest that is named; else what the ConfigMap has; else the only file, whose digest is then told.
+    fn find(&self, at: &BundleRef) -> Found {
+        if let Some(file) = self.files.iter().find(|file| at.is_of(file)) {
+            return Found::Bytes(file.clone());
+        }
+        match (Found::among(&self.config_maps, at), self.files.as_slice()) {
+            (Found::Nothing(_), [only]) => Found::Bytes(only.clone()),
+            (found, _) => found,
+        }
+    }
+}
+
+fn documents(path: &Path, bytes: Vec<u8>) -> Result<Vec<Value>, Failure> {
     let shown = path.display();
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Failure::Unreachable(format!("{shown} cannot be read: {error}")))?;
+    let text = String::from_utf8(bytes).map_err(|_| Failure::Usage(format!("{shown} is no UTF-8")))?;
     serde_saphyr::from_multiple(&text)
         .map_err(|error| Failure::Usage(format!("{shown} holds no YAML documents: {error}")))
 }
@@ -156,6 +198,7 @@ async fn live(
     global: &Global,
     kind: &str,
     name: &str,
+    system_namespace: &str,
     machine: &Machine,
 ) -> Result<(PolicySet, Vec<Case>), Failure> {
     let (kind, plural, namespaced) = match kind.to_lowercase().as_str() {
@@ -175,10 +218,16 @@ async fn live(
         .list(&ListParams::default())
         .await
         .map_err(|error| Failure::of_api("read policies", &error))?;
-    let members = stored.items.iter().map(|policy| {
-        Arc::new(Member::read(&policy.name_any(), policy.data.get("spec").unwrap_or(&Value::Null)))
-    });
-    let set = PolicySet::new(members.collect()).map_err(|same| Failure::NotAsWanted(same.to_string()))?;
+    let mut members = Vec::new();
+    for policy in &stored.items {
+        let spec = policy.data.get("spec").unwrap_or(&Value::Null);
+        let found = match BundleRef::of(spec) {
+            Some(at) => Some(bundle(&cluster.client, system_namespace, &at).await?),
+            None => None,
+        };
+        members.push(Arc::new(Member::read(&policy.name_any(), spec, found.as_ref())));
+    }
+    let set = PolicySet::new(members).map_err(|same| Failure::NotAsWanted(same.to_string()))?;
     let of = resource(kind, plural);
     let objects: Api<DynamicObject> = if namespaced {
         Api::namespaced_with(cluster.client.clone(), &cluster.namespace, &of)
@@ -192,6 +241,15 @@ async fn live(
     let input = created(object, machine.clock.now().to_string());
     let case = Case { name: format!("{} {name}", kind.to_lowercase()), input, expected: "Allow" };
     Ok((set, vec![case]))
+}
+
+/// What lies where the bundle of a stored policy is to be.
+async fn bundle(client: &kube::Client, namespace: &str, at: &BundleRef) -> Result<Found, Failure> {
+    let api: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
+    let found = api.get_opt(&at.config_map_ref.name).await;
+    let found = found.map_err(|error| Failure::of_api(&format!("read {at} of {namespace}"), &error))?;
+    let bytes = found.as_ref().and_then(|config_map| bundle_bytes(config_map, &at.config_map_ref.key));
+    Ok(Found::in_cluster(at, namespace, found.is_some(), bytes))
 }
 
 fn report(
@@ -311,12 +369,17 @@ spec: {authority: {commonName: x}}
 ";
 
     fn results(policy: &str, inputs: &str) -> Result<Vec<Tested>, Failure> {
+        of_files(&[("policy.yaml", policy.as_bytes()), ("inputs.yaml", inputs.as_bytes())])
+    }
+
+    fn of_files(files: &[(&str, &[u8])]) -> Result<Vec<Tested>, Failure> {
         let folder = tempfile::tempdir().expect("a folder");
-        let files = [("policy.yaml", policy), ("inputs.yaml", inputs)].map(|(name, text)| {
+        let written = |(name, bytes): &(&str, &[u8])| {
             let path = folder.path().join(name);
-            std::fs::write(&path, text).expect("written");
+            std::fs::write(&path, bytes).expect("written");
             path
-        });
+        };
+        let files: Vec<PathBuf> = files.iter().map(written).collect();
         let machine = Machine {
             clock: Box::new(SystemClock),
             entropy: Box::new(SystemEntropy),
@@ -345,5 +408,50 @@ spec: {authority: {commonName: x}}
         assert!(matches!(results(INPUTS, INPUTS), Err(Failure::Usage(_))), "no policy");
         assert!(matches!(results(POLICY, "expect: Perhaps\nkind: Issuer"), Err(Failure::Usage(_))));
         assert!(matches!(results(POLICY, "request: CREATE\nobjekt: {}"), Err(Failure::Usage(_))));
+    }
+
+    /// What a test of `policy/` holds against OPA.
+    const BUNDLE: &[u8] = include_bytes!("../../policy/tests/data/table/names.tar.gz");
+
+    fn policy_of_bundle() -> String {
+        let digest = hex::encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, BUNDLE));
+        format!(
+            "kind: Policy\nmetadata: {{name: shop}}\nspec:\n  appliesTo: {{kinds: [Certificate]}}\n  data: {{domains: \
+             {{}}, shared: [shop.test], ranges: [], guarded: {{}}, people: [], most: 3}}\n  bundle:\n    \
+             configMapRef: {{name: bundles, key: names}}\n    digest: sha256:{digest}\n"
+        )
+    }
+
+    fn config_map() -> String {
+        use base64::Engine as _;
+        let data = base64::engine::general_purpose::STANDARD.encode(BUNDLE);
+        format!("kind: ConfigMap\nmetadata: {{name: bundles}}\nbinaryData: {{names: {data}}}\n")
+    }
+
+    #[test]
+    fn a_bundle_is_a_file_or_in_a_config_map_and_must_be_the_one_that_is_named() {
+        let policy = policy_of_bundle();
+        let (policy, inputs) = (("policy.yaml", policy.as_bytes()), ("inputs.yaml", INPUTS.as_bytes()));
+        let said = |more: &[(&str, &[u8])]| {
+            let files: Vec<(&str, &[u8])> = [policy, inputs].iter().chain(more).copied().collect();
+            match of_files(&files) {
+                Ok(results) => results.iter().map(|one| one.outcome).collect::<Vec<_>>().join(" "),
+                Err(Failure::NotAsWanted(words)) => words,
+                Err(_) => "another failure".to_owned(),
+            }
+        };
+        let missing = said(&[]);
+        assert!(missing.contains("the bundle is not there") && missing.contains("no file has"), "{missing}");
+        let other = said(&[("other.wasm", b"\0asm other")]);
+        assert!(other.contains("has digest sha256:"), "{other}");
+        let wanted = if cfg!(feature = "wasm") {
+            "Allow Deny Allow Allow"
+        } else {
+            "policy shop: this program runs no bundles: it was built without the feature `wasm`"
+        };
+        for given in [("shop.tar.gz", BUNDLE), ("map.yaml", config_map().as_bytes())] {
+            let said = said(&[("other.wasm", b"\0asm other"), given]);
+            assert!(said.starts_with(wanted), "{said}");
+        }
     }
 }

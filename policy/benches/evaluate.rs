@@ -4,7 +4,7 @@
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "a benchmark ends at the first surprise")]
 
-use keywright_policy::{AppliesTo, Input, Issuer, Member, Mode, Outcome, PolicySet, Source, User};
+use keywright_policy::{AppliesTo, Input, Issuer, Member, Mode, Outcome, PolicySet, Rules, Source, User};
 use serde_json::json;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -34,9 +34,9 @@ fn set() -> PolicySet {
             ),
         ]
         .into(),
-        rego: LINES.to_owned(),
+        rules: Rules::Rego(LINES.to_owned()),
     };
-    PolicySet::new(vec![Arc::new(Member::of(source))]).unwrap()
+    PolicySet::new(vec![Arc::new(Member::of(source, None))]).unwrap()
 }
 
 fn input() -> Input {

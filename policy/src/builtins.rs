@@ -152,6 +152,12 @@ fn verbs_only(format: &str) -> bool {
     true
 }
 
+/// Whether a value is a format of plain verbs: what is asked of formats where no text tells whether they are literals.
+#[cfg(feature = "wasm")]
+pub(crate) fn plain_format(format: &regorus::Value) -> bool {
+    matches!(format, regorus::Value::String(format) if verbs_only(format))
+}
+
 fn place(before: &str) -> (u32, u32) {
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;

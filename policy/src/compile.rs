@@ -1,22 +1,22 @@
-//! From source to what can be asked; everything wrong with a policy is found here, with its place.
+//! From source to what can be asked; everything wrong with it is found here, with its place.
 
 use crate::builtins::{loose_format, metered};
 use crate::functions;
 use crate::nesting::{DEEPEST, too_deep};
 use crate::result::Rule;
 use crate::rewrite::rewrite;
-use crate::source::Source;
 use regorus::languages::rego::compiler::Compiler;
 use regorus::rvm::Instruction;
 use regorus::rvm::program::Program;
 use regorus::{Engine, Value};
+use serde_json::Value as Json;
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-/// A policy that compiled.
+/// Source that compiled.
 #[derive(Clone, Debug)]
-pub struct Policy {
-    pub(crate) source: Source,
+pub(crate) struct Compiled {
     pub(crate) program: Arc<Program>,
     pub(crate) data: Value,
     /// The rules it declares, in the order of [`Rule::ALL`].
@@ -64,39 +64,34 @@ impl CompileError {
     }
 }
 
-impl Policy {
-    /// Compiles a policy.
+impl Compiled {
+    /// Compiles source. `data`: the documents that it reads.
     ///
     /// # Errors
-    /// The source is no Rego v1 module of `package keywright`, declares none of the rules that are asked, calls a
-    /// function that policies may not call, or has data where the rules are.
-    pub fn compile(source: Source) -> Result<Self, CompileError> {
-        if source.data.contains_key("keywright") {
-            return Err(CompileError::whole(
-                "data: `keywright` is where the rules are; give the document another name",
-            ));
-        }
-        if let Some((line, column)) = loose_format(&source.rego) {
+    /// The source is no Rego v1 module of `package keywright`, declares none of the rules that are asked, or calls a
+    /// function that policies may not call.
+    pub(crate) fn of(rego: &str, data: &BTreeMap<String, Json>) -> Result<Self, CompileError> {
+        if let Some((line, column)) = loose_format(rego) {
             let message =
                 "the format of `sprintf` must be a literal, of `%s`, `%d`, `%v`, `%q` and `%%` alone";
             return Err(CompileError { line, column, message: message.to_owned() });
         }
-        if let Some((line, column)) = too_deep(&source.rego) {
+        if let Some((line, column)) = too_deep(rego) {
             let message = format!(
                 "more than {DEEPEST} brackets `[` and `{{` in each other; name the inner ones by rules of their own, or put them into data"
             );
             return Err(CompileError { line, column, message });
         }
         // The compiler is not ours and reads what others write: should it panic, that is an error of the policy.
-        catch_unwind(AssertUnwindSafe(|| Self::compiled(source))).unwrap_or_else(|_| {
+        catch_unwind(AssertUnwindSafe(|| Self::compiled(rego, data))).unwrap_or_else(|_| {
             Err(CompileError::whole("the compiler failed on this policy; write it more simply"))
         })
     }
 
-    fn compiled(source: Source) -> Result<Self, CompileError> {
+    fn compiled(rego: &str, documents: &BTreeMap<String, Json>) -> Result<Self, CompileError> {
         let mut engine = Engine::new();
         let package = engine
-            .add_policy(FILE.to_owned(), source.rego.clone())
+            .add_policy(FILE.to_owned(), rego.to_owned())
             .map_err(|error| CompileError::read(&error.to_string()))?;
         if package != "data.keywright" {
             return Err(CompileError::whole(
@@ -104,18 +99,13 @@ impl Policy {
             ));
         }
         let rules = declared(&engine)?;
-        let data = data(&source)?;
+        let data = data(documents)?;
         engine.add_data(data.clone()).map_err(|error| CompileError::read(&error.to_string()))?;
         let mut program = program(&mut engine, &rules)?;
         callable(&program)?;
         let kept = || CompileError::whole("the compiler kept what it made; write the policy more simply");
         rewrite(Arc::get_mut(&mut program).ok_or_else(kept)?)?;
-        Ok(Self { source, program, data, rules })
-    }
-
-    /// The policy as written.
-    pub fn source(&self) -> &Source {
-        &self.source
+        Ok(Self { program, data, rules })
     }
 }
 
@@ -135,9 +125,9 @@ fn declared(engine: &Engine) -> Result<Vec<Rule>, CompileError> {
     Ok(rules)
 }
 
-fn data(source: &Source) -> Result<Value, CompileError> {
+fn data(documents: &BTreeMap<String, Json>) -> Result<Value, CompileError> {
     let text =
-        serde_json::to_string(&source.data).map_err(|error| CompileError::whole(format!("data: {error}")))?;
+        serde_json::to_string(documents).map_err(|error| CompileError::whole(format!("data: {error}")))?;
     Value::from_json_str(&text).map_err(|error| CompileError::whole(format!("data: {error}")))
 }
 

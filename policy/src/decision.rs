@@ -58,6 +58,8 @@ pub struct Denial {
 pub enum Fault {
     /// The policy does not compile.
     DoesNotCompile,
+    /// The policy's bundle is missing, is another one, does not load, or cannot be run by this program.
+    BundleUnusable,
     /// The rule has no value.
     Undefined,
     /// The evaluation failed.

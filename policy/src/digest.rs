@@ -6,12 +6,17 @@ use serde::Serialize;
 /// `sha256:<hex>` over the canonical JSON of a document.
 pub(crate) fn of(document: &impl Serialize) -> Result<String, serde_json::Error> {
     let canonical = serde_json_canonicalizer::to_vec(document)?;
-    Ok(format!("sha256:{}", hex::encode(digest(&SHA256, &canonical))))
+    Ok(of_bytes(&canonical))
+}
+
+/// `sha256:<hex>` over bytes as they are.
+pub(crate) fn of_bytes(bytes: &[u8]) -> String {
+    format!("sha256:{}", hex::encode(digest(&SHA256, bytes)))
 }
 
 /// `sha256:<hex>` over texts that hold no line breaks.
 pub(crate) fn of_texts(texts: &[&str]) -> String {
-    format!("sha256:{}", hex::encode(digest(&SHA256, texts.join("\n").as_bytes())))
+    of_bytes(texts.join("\n").as_bytes())
 }
 
 /// The id of a decision: it follows from what was asked and who was asked.

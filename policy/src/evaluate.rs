@@ -1,6 +1,6 @@
-//! One rule of one policy, asked once, within its budgets.
+//! One rule of source, asked once, within its budgets.
 
-use crate::compile::Policy;
+use crate::compile::Compiled;
 use crate::decision::Fault;
 use crate::meter;
 use crate::result::Rule;
@@ -25,7 +25,7 @@ const TIME: ExecutionTimerConfig = ExecutionTimerConfig {
 pub(crate) struct Machine(RegoVM);
 
 impl Machine {
-    pub(crate) fn new(policy: &Policy, input: &Value) -> Result<Self, Fault> {
+    pub(crate) fn new(policy: &Compiled, input: &Value) -> Result<Self, Fault> {
         let mut machine = RegoVM::new();
         machine.load_program(policy.program.clone());
         machine.set_max_instructions(INSTRUCTIONS);

@@ -23,28 +23,39 @@
 //! - `warn contains msg`: text.
 //!
 //! Its data documents are at `data.NAME`.
+//!
+//! Its rules are source, or a bundle that OPA compiled to WebAssembly; nobody who asks sees a difference. Bundles need the
+//! feature `wasm`: without it a policy of a bundle is one that cannot be asked, and denies.
 
 mod builtins;
+#[cfg(feature = "wasm")]
+mod bundle;
 mod compile;
 mod decision;
 mod digest;
 mod evaluate;
 mod functions;
+#[cfg(feature = "wasm")]
+mod host;
 mod input;
 mod member;
 mod meter;
 mod nesting;
 mod operators;
+mod policy;
 mod question;
 mod result;
 mod rewrite;
 mod set;
 mod source;
+#[cfg(feature = "wasm")]
+mod term;
 
-pub use compile::{CompileError, Policy};
+pub use compile::CompileError;
 pub use decision::{Decision, DecisionRecord, Denial, Denied, Fault, Finding, Outcome};
 pub use input::{Approval, Csr, Input, Issuer, User};
 pub use member::Member;
+pub use policy::{Found, Policy, Problem};
 pub use question::{About, Authority, Key, Leaf, Question};
 pub use set::{PolicySet, SameName};
-pub use source::{AppliesTo, IssuerRef, Mode, Source};
+pub use source::{AppliesTo, BundleRef, ConfigMapKey, IssuerRef, Mode, Rules, Source};

@@ -1,8 +1,9 @@
 //! A policy as it is stored, whether it can be asked or not.
 
-use crate::compile::{CompileError, Policy};
+use crate::compile::CompileError;
 use crate::digest;
 use crate::input::Input;
+use crate::policy::{Found, Policy, Problem};
 use crate::source::{AppliesTo, Mode, Source};
 use serde_json::{Value, json};
 
@@ -12,34 +13,37 @@ pub struct Member {
     pub(crate) name: String,
     pub(crate) applies_to: AppliesTo,
     pub(crate) mode: Mode,
-    pub(crate) compiled: Result<Policy, CompileError>,
+    pub(crate) compiled: Result<Policy, Problem>,
     digest: String,
 }
 
 impl Member {
-    /// Reads and compiles the spec of an object of kind `Policy`.
-    pub fn read(name: &str, spec: &Value) -> Self {
+    /// Reads and compiles the spec of an object of kind `Policy`. `bundle`: what lies at the place that
+    /// [`BundleRef::of`](crate::BundleRef::of) finds in it; nothing where its rules are source.
+    pub fn read(name: &str, spec: &Value, bundle: Option<&Found>) -> Self {
         match Source::read(name, spec) {
-            Ok(source) => Self::of(source),
+            Ok(source) => Self::of(source, bundle),
             Err(problem) => Self {
                 name: name.to_owned(),
                 applies_to: AppliesTo::default(),
                 mode: Mode::Enforce,
                 digest: digest::of(&json!({"name": name, "unread": spec})).unwrap_or_default(),
-                compiled: Err(problem),
+                compiled: Err(problem.into()),
             },
         }
     }
 
-    /// Compiles a policy as written.
-    pub fn of(source: Source) -> Self {
+    /// Compiles a policy as written, as [`Policy::compile`].
+    pub fn of(source: Source, bundle: Option<&Found>) -> Self {
         // What has no canonical form, which JSON of an API server always has, is one nobody can name: it is not asked.
         let digest = digest::of(&source)
             .map_err(|error| CompileError::whole(format!("the policy has no canonical form: {error}")));
         let (name, applies_to, mode) = (source.name.clone(), source.applies_to.clone(), source.mode);
         match digest {
-            Ok(digest) => Self { name, applies_to, mode, digest, compiled: Policy::compile(source) },
-            Err(problem) => Self { name, applies_to, mode, digest: String::new(), compiled: Err(problem) },
+            Ok(digest) => Self { name, applies_to, mode, digest, compiled: Policy::compile(source, bundle) },
+            Err(problem) => {
+                Self { name, applies_to, mode, digest: String::new(), compiled: Err(problem.into()) }
+            }
         }
     }
 
@@ -48,7 +52,7 @@ impl Member {
         &self.name
     }
 
-    /// `sha256:<hex>` over the RFC 8785 form of the policy as written.
+    /// `sha256:<hex>` over the RFC 8785 form of the policy as written; a bundle stands in it by its own digest.
     pub fn digest(&self) -> &str {
         &self.digest
     }
@@ -64,7 +68,7 @@ impl Member {
     }
 
     /// Why it cannot be asked; nothing if it can.
-    pub fn problem(&self) -> Option<&CompileError> {
+    pub fn problem(&self) -> Option<&Problem> {
         self.compiled.as_ref().err()
     }
 }

@@ -16,7 +16,7 @@ pub(crate) const BYTES: usize = 8 * 1024 * 1024;
 const NUMBER: u64 = 4 * 1024;
 
 /// Depth of a value: what JSON readers take as well.
-const DEPTH: usize = 128;
+pub(crate) const DEPTH: usize = 128;
 
 /// What a value takes beside its text or members.
 const HEAD: usize = 32;

@@ -5,6 +5,7 @@ use crate::meter;
 use regorus::Value;
 use regorus::rvm::Instruction;
 use regorus::unstable::BuiltinFcn;
+use std::cmp::Ordering;
 
 /// The function that does what an instruction says: its name, itself, where its value goes and comes from.
 pub(crate) fn metered(instruction: Instruction) -> Option<(&'static str, BuiltinFcn, u8, [u8; 2])> {
@@ -29,10 +30,10 @@ pub(crate) fn metered(instruction: Instruction) -> Option<(&'static str, Builtin
         Mod => "%", |arguments| arithmetic(arguments, Operator::Modulo);
         Eq => "==", |arguments| pair(arguments).map(|(left, right)| Value::from(left == right));
         Ne => "!=", |arguments| pair(arguments).map(|(left, right)| Value::from(left != right));
-        Lt => "<", |arguments| pair(arguments).map(|(left, right)| Value::from(left < right));
-        Le => "<=", |arguments| pair(arguments).map(|(left, right)| Value::from(left <= right));
-        Gt => ">", |arguments| pair(arguments).map(|(left, right)| Value::from(left > right));
-        Ge => ">=", |arguments| pair(arguments).map(|(left, right)| Value::from(left >= right));
+        Lt => "<", |arguments| pair(arguments).map(|(left, right)| Value::from(order(left, right).is_lt()));
+        Le => "<=", |arguments| pair(arguments).map(|(left, right)| Value::from(order(left, right).is_le()));
+        Gt => ">", |arguments| pair(arguments).map(|(left, right)| Value::from(order(left, right).is_gt()));
+        Ge => ">=", |arguments| pair(arguments).map(|(left, right)| Value::from(order(left, right).is_ge()));
     }
 }
 
@@ -49,6 +50,20 @@ fn pair(arguments: &[Value]) -> Result<(&Value, &Value), NoValue> {
     match arguments {
         [left, right] => Ok((left, right)),
         _ => Err(NoValue),
+    }
+}
+
+/// The order of values in Rego. The engine's own has sets before objects.
+fn order(left: &Value, right: &Value) -> Ordering {
+    match (left, right) {
+        (Value::Array(left), Value::Array(right)) => {
+            let mut pairs = left.iter().zip(right.iter());
+            let differs = pairs.find_map(|(left, right)| Some(order(left, right)).filter(|one| one.is_ne()));
+            differs.unwrap_or_else(|| left.len().cmp(&right.len()))
+        }
+        (Value::Object(_), Value::Set(_)) => Ordering::Less,
+        (Value::Set(_), Value::Object(_)) => Ordering::Greater,
+        _ => left.cmp(right),
     }
 }
 

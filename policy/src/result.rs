@@ -32,6 +32,17 @@ impl Rule {
             Self::Warn => "data.keywright.warn",
         }
     }
+
+    /// What OPA calls it where it compiles to WebAssembly.
+    #[cfg(feature = "wasm")]
+    pub(crate) fn entrypoint(self) -> &'static str {
+        match self {
+            Self::Allow => "keywright/allow",
+            Self::Deny => "keywright/deny",
+            Self::RequireApproval => "keywright/require_approval",
+            Self::Warn => "keywright/warn",
+        }
+    }
 }
 
 /// One member of `deny`, `require_approval` or `warn`.

@@ -1,11 +1,10 @@
 //! Policies together: one question, one answer.
 
-use crate::compile::{CompileError, Policy};
 use crate::decision::{Decision, Denial, Fault, Finding, Outcome};
 use crate::digest;
-use crate::evaluate::Machine;
 use crate::input::Input;
 use crate::member::Member;
+use crate::policy::{Asked, Policy, Problem};
 use crate::result::{Rule, Said, texts, truth};
 use crate::source::Mode;
 use regorus::Value;
@@ -61,14 +60,14 @@ impl PolicySet {
 
     /// Asks every policy that applies.
     pub fn decide(&self, input: &Input) -> Decision {
-        let asked = Asked::new(input);
+        let (digest, asked) = read(input);
         let mut denials = BTreeSet::new();
         let mut classes = BTreeSet::new();
         let mut warnings = Vec::new();
         let mut audited = Vec::new();
         for member in self.members.iter().filter(|member| member.applies_to.matches(input)) {
             let voice = match &member.compiled {
-                Ok(policy) => listen(policy, asked.value.as_ref()),
+                Ok(policy) => listen(policy, asked.as_ref()),
                 Err(problem) => Voice::of_none(member, problem),
             };
             match member.mode {
@@ -87,38 +86,31 @@ impl PolicySet {
         } else {
             Outcome::RequireApproval { classes: classes.into_iter().collect() }
         };
-        let id = digest::decision_id(&asked.digest, &self.digest);
+        let id = digest::decision_id(&digest, &self.digest);
         Decision { outcome, warnings, audited, id, policy_digest: self.digest.clone() }
     }
 }
 
-/// The input as policies read it, and its digest. An input that cannot be written so is one no policy can judge.
-struct Asked {
-    value: Option<Value>,
-    digest: String,
+/// The digest of an input, and the input as policies read it. One that cannot be written so is one no policy can judge.
+fn read(input: &Input) -> (String, Option<Asked>) {
+    let json = serde_json::to_value(input).ok();
+    let digest = json.as_ref().and_then(|json| digest::of(json).ok()).unwrap_or_default();
+    let asked = json.filter(|_| !digest.is_empty()).map(Asked::new);
+    (digest, asked)
 }
 
-impl Asked {
-    fn new(input: &Input) -> Self {
-        let json = serde_json::to_value(input).ok();
-        let digest = json.as_ref().and_then(|json| digest::of(json).ok()).unwrap_or_default();
-        let value = json.filter(|_| !digest.is_empty()).map(Value::from);
-        Self { value, digest }
-    }
-}
-
-fn listen(policy: &Policy, input: Option<&Value>) -> Voice {
+fn listen(policy: &Policy, input: Option<&Asked>) -> Voice {
     let mut voice = Voice::default();
-    let machine = input.ok_or(Fault::EvaluationFailed).and_then(|input| Machine::new(policy, input));
-    let mut machine = match machine {
-        Ok(machine) => machine,
+    let question = input.ok_or(Fault::EvaluationFailed).and_then(|input| policy.question(input));
+    let mut question = match question {
+        Ok(question) => question,
         Err(fault) => {
-            voice.denials.push(faulty(policy, policy.rules[0], fault));
+            voice.denials.push(faulty(policy, policy.rules()[0], fault));
             return voice;
         }
     };
-    for rule in policy.rules.iter().copied() {
-        let heard = machine.ask(rule).and_then(|value| voice.hear(policy, rule, &value));
+    for rule in policy.rules().iter().copied() {
+        let heard = question.ask(rule).and_then(|value| voice.hear(policy, rule, &value));
         if let Err(fault) = heard {
             voice.denials.push(faulty(policy, rule, fault));
         }
@@ -128,16 +120,25 @@ fn listen(policy: &Policy, input: Option<&Value>) -> Voice {
 
 impl Voice {
     /// What is said for a policy that cannot be asked.
-    fn of_none(member: &Member, problem: &CompileError) -> Self {
-        let message = format!("the policy does not compile ({problem}) and is to be corrected");
+    fn of_none(member: &Member, problem: &Problem) -> Self {
+        let (message, fault) = match problem {
+            Problem::DoesNotCompile(problem) => (
+                format!("the policy does not compile ({problem}) and is to be corrected"),
+                Fault::DoesNotCompile,
+            ),
+            Problem::BundleMissing(_)
+            | Problem::BundleDiffers { .. }
+            | Problem::BundleDoesNotLoad(_)
+            | Problem::NoEngine => (format!("the policy cannot be asked: {problem}"), Fault::BundleUnusable),
+        };
         let said = Said { message, fix: None };
         // It has no rule; the strictest one stands for it.
-        let denials = vec![denial(&member.name, Rule::Deny, said, Some(Fault::DoesNotCompile))];
+        let denials = vec![denial(&member.name, Rule::Deny, said, Some(fault))];
         Self { denials, ..Self::default() }
     }
 
     fn hear(&mut self, policy: &Policy, rule: Rule, value: &Value) -> Result<(), Fault> {
-        let name = &policy.source.name;
+        let name = &policy.source().name;
         match rule {
             Rule::Allow => {
                 if !truth(value)? {
@@ -183,6 +184,7 @@ fn denial(policy: &str, rule: Rule, said: Said, fault: Option<Fault>) -> Denial 
 fn faulty(policy: &Policy, rule: Rule, fault: Fault) -> Denial {
     let why = match fault {
         Fault::DoesNotCompile => "does not compile",
+        Fault::BundleUnusable => "cannot be asked",
         Fault::Undefined => "has no value for this input",
         Fault::EvaluationFailed => "could not be evaluated",
         Fault::TooManyInstructions => "takes more instructions than a rule may",
@@ -192,5 +194,5 @@ fn faulty(policy: &Policy, rule: Rule, fault: Fault) -> Denial {
         Fault::NotAResult => "has a value that is no answer",
     };
     let message = format!("the rule `{}` {why}; the policy is to be corrected", rule.name());
-    denial(&policy.source.name, rule, Said { message, fix: None }, Some(fault))
+    denial(&policy.source().name, rule, Said { message, fix: None }, Some(fault))
 }

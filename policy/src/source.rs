@@ -1,27 +1,74 @@
 //! What a policy is written as.
 
+use crate::digest;
 use crate::{CompileError, Input};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// A policy as written: the part of the kind `Policy` that decides.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Source {
     /// Name of the policy, as it is shown in denials; unique in a set.
     pub name: String,
     /// Which inputs it is asked about.
-    #[serde(default)]
     pub applies_to: AppliesTo,
     /// Whether its answers hold or are only told.
-    #[serde(default)]
     pub mode: Mode,
     /// Documents the policy reads as `data.NAME`. `keywright` is no name for one: there the rules are.
-    #[serde(default)]
     pub data: BTreeMap<String, Value>,
+    /// Its rules.
+    #[serde(flatten)]
+    pub rules: Rules,
+}
+
+/// What the rules of a policy are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Rules {
     /// Rego v1 source, `package keywright`.
-    pub rego: String,
+    Rego(String),
+    /// The same, compiled by OPA to WebAssembly, which lies elsewhere.
+    Bundle(BundleRef),
+}
+
+/// Which bundle, and where it lies: in a ConfigMap of Keywright's own namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct BundleRef {
+    /// Where it lies.
+    pub config_map_ref: ConfigMapKey,
+    /// `sha256:<hex>` over its bytes. Where other bytes lie, the policy cannot be asked.
+    pub digest: String,
+}
+
+/// An entry of a ConfigMap.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConfigMapKey {
+    /// Name of the ConfigMap.
+    pub name: String,
+    /// Key in its `binaryData`.
+    pub key: String,
+}
+
+impl BundleRef {
+    /// What the spec of an object of kind `Policy` says of its bundle; none if its rules are source, or it does not read.
+    pub fn of(spec: &Value) -> Option<Self> {
+        Self::deserialize(spec.get("bundle")?).ok()
+    }
+
+    /// Whether these are the bytes that are meant.
+    pub fn is_of(&self, bytes: &[u8]) -> bool {
+        self.digest == digest::of_bytes(bytes)
+    }
+}
+
+impl std::fmt::Display for BundleRef {
+    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(to, "key {:?} of ConfigMap {:?}", self.config_map_ref.key, self.config_map_ref.name)
+    }
 }
 
 /// The spec of the kind `Policy`, as it is stored.
@@ -34,7 +81,10 @@ struct Spec {
     mode: Mode,
     #[serde(default)]
     data: BTreeMap<String, Value>,
-    rego: Rego,
+    #[serde(default)]
+    rego: Option<Rego>,
+    #[serde(default)]
+    bundle: Option<BundleRef>,
 }
 
 #[derive(Deserialize)]
@@ -49,10 +99,17 @@ impl Source {
     /// # Errors
     /// A field is missing, of another type, or not known to this version: what is not understood is not left out.
     pub fn read(name: &str, spec: &Value) -> Result<Self, CompileError> {
-        let Spec { applies_to, mode, data, rego } = Spec::deserialize(spec).map_err(|error| {
+        let Spec { applies_to, mode, data, rego, bundle } = Spec::deserialize(spec).map_err(|error| {
             CompileError::whole(format!("spec does not read: {error}; upgrade this program if it is older"))
         })?;
-        Ok(Self { name: name.to_owned(), applies_to, mode, data, rego: rego.source })
+        let rules = match (rego, bundle) {
+            (Some(rego), None) => Rules::Rego(rego.source),
+            (None, Some(bundle)) => Rules::Bundle(bundle),
+            (Some(_), Some(_)) | (None, None) => {
+                return Err(CompileError::whole("spec: give exactly one of `rego` and `bundle`"));
+            }
+        };
+        Ok(Self { name: name.to_owned(), applies_to, mode, data, rules })
     }
 }
 

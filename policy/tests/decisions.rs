@@ -1,7 +1,8 @@
 //! What a set of policies answers, as tables.
 
 use keywright_policy::{
-    AppliesTo, Decision, Fault, Input, Issuer, IssuerRef, Member, Mode, Outcome, Policy, PolicySet, Source,
+    AppliesTo, CompileError, Decision, Fault, Input, Issuer, IssuerRef, Member, Mode, Outcome, Policy,
+    PolicySet, Problem, Rules, Source,
 };
 use serde_json::json;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ fn source(name: &str, rules: &str) -> Source {
         applies_to: AppliesTo::default(),
         mode: Mode::Enforce,
         data: [("domains".to_owned(), json!(["example.com"]))].into(),
-        rego: format!("package keywright\n{rules}"),
+        rules: Rules::Rego(format!("package keywright\n{rules}")),
     }
 }
 
@@ -34,7 +35,7 @@ fn ask(rules: &str) -> Decision {
 }
 
 fn set(sources: Vec<Source>) -> PolicySet {
-    let members: Vec<_> = sources.into_iter().map(|source| Arc::new(Member::of(source))).collect();
+    let members: Vec<_> = sources.into_iter().map(|source| Arc::new(Member::of(source, None))).collect();
     assert!(members.iter().all(|member| member.problem().is_none()), "{members:?}");
     PolicySet::new(members).expect("different names")
 }
@@ -224,6 +225,13 @@ fn loops_end() {
     assert_eq!(fault(&nested), Some(Fault::TooManyInstructions));
 }
 
+fn refused(source: Source) -> CompileError {
+    match Policy::compile(source, None) {
+        Err(Problem::DoesNotCompile(error)) => error,
+        other => unreachable!("{other:?}"),
+    }
+}
+
 #[test]
 fn what_does_not_compile_has_its_place() {
     let cases = [
@@ -245,17 +253,17 @@ fn what_does_not_compile_has_its_place() {
         ("\nallow if rand.intn(\"a\", 2) == 1", 3, "rand.intn"),
     ];
     for (rules, line, says) in cases {
-        let error = Policy::compile(source("p", rules)).expect_err(rules);
+        let error = refused(source("p", rules));
         assert_eq!(error.line, line, "{rules}: {error}");
         assert!(error.message.contains(says), "{rules}: {error}");
     }
-    let other = Source { rego: "package other\nallow := true".to_owned(), ..source("p", "") };
-    assert!(Policy::compile(other).expect_err("package").message.contains("package"));
+    let other = Source { rules: Rules::Rego("package other\nallow := true".to_owned()), ..source("p", "") };
+    assert!(refused(other).message.contains("package"));
     let shadow = Source {
         data: [("keywright".to_owned(), json!({"allow": true}))].into(),
         ..source("p", "allow := true")
     };
-    assert!(Policy::compile(shadow).expect_err("data").message.contains("data"));
+    assert!(refused(shadow).message.contains("data"));
 }
 
 #[test]
@@ -287,7 +295,7 @@ fn asked_only_about_what_it_applies_to() {
 #[test]
 fn a_stored_policy_that_cannot_be_asked_denies_what_it_applies_to() {
     let about = |spec: serde_json::Value| {
-        let member = Member::read("bad", &spec);
+        let member = Member::read("bad", &spec, None);
         assert!(member.problem().is_some() && member.digest().starts_with("sha256:"), "{member:?}");
         PolicySet::new(vec![Arc::new(member)]).expect("one").decide(&input())
     };
@@ -313,7 +321,7 @@ fn a_stored_policy_that_cannot_be_asked_denies_what_it_applies_to() {
         "appliesTo": {"issuers": [{"kind": "Issuer", "name": "ca"}], "kinds": []}, "mode": "Enforce", "data": {},
         "rego": {"source": "package keywright\nallow := true"},
     });
-    assert_eq!(Member::read("p", &good).digest(), Member::read("p", &spelled).digest());
+    assert_eq!(Member::read("p", &good, None).digest(), Member::read("p", &spelled, None).digest());
 }
 
 #[test]
@@ -353,7 +361,7 @@ fn digests_and_ids_follow_from_what_was_asked_alone() {
     }
     let later = Input { time: "2030-01-01T00:00:01Z".to_owned(), ..input() };
     assert_ne!(one.decide(&later).id, one.decide(&input()).id);
-    let twice = [a.clone(), a].map(|source| Arc::new(Member::of(source))).to_vec();
+    let twice = [a.clone(), a].map(|source| Arc::new(Member::of(source, None))).to_vec();
     assert!(PolicySet::new(twice).is_err());
     assert_eq!(PolicySet::new(vec![]).expect("none").digest(), "");
 }

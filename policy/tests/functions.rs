@@ -1,6 +1,6 @@
 //! The functions that policies about certificates need: values as OPA gives them, and no value as a fault.
 
-use keywright_policy::{AppliesTo, Fault, Input, Member, Mode, Outcome, PolicySet, Source};
+use keywright_policy::{AppliesTo, Fault, Input, Member, Mode, Outcome, PolicySet, Rules, Source};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -20,9 +20,9 @@ fn outcome(rules: &str) -> Outcome {
             ("token".to_owned(), json!("eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJ3ZWIiLCJuIjo3fQ.AQID")),
         ]
         .into(),
-        rego: format!("package keywright\n{rules}"),
+        rules: Rules::Rego(format!("package keywright\n{rules}")),
     };
-    let set = PolicySet::new(vec![Arc::new(Member::of(source))]).expect("one policy");
+    let set = PolicySet::new(vec![Arc::new(Member::of(source, None))]).expect("one policy");
     set.decide(&Input { request: "CREATE".to_owned(), object: json!({"kind": "Odd"}), ..Input::default() })
         .outcome
 }

@@ -82,7 +82,8 @@ struct Run {
     /// Approval classes whose approvers sign with keys of their own, and those keys; read once, at the start.
     #[arg(long, value_name = "FILE", env = "KEYWRIGHT_SIGNER_APPROVERS")]
     approvers: Option<PathBuf>,
-    /// Folder of Policy objects in YAML that hold here whatever the API server says; read once, at the start.
+    /// Folder of Policy objects in YAML that hold here whatever the API server says, and of ConfigMaps with their bundles;
+    /// read once, at the start.
     #[arg(long, value_name = "DIR", env = "KEYWRIGHT_SIGNER_POLICIES")]
     policies: Option<PathBuf>,
     /// Kubeconfig with read-only credentials, to look up policies, and approvals without signatures; its server must be an
@@ -92,6 +93,9 @@ struct Run {
     /// The same with the credentials of the pod that this process runs in.
     #[arg(long, conflicts_with = "kubeconfig")]
     in_cluster: bool,
+    /// Keywright's own namespace, where the bundles lie that policies of the API server name.
+    #[arg(long, default_value = "keywright-system", env = "KEYWRIGHT_NAMESPACE")]
+    namespace: String,
     /// Address of the gRPC service.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8443")]
     listen: SocketAddr,
@@ -278,6 +282,7 @@ pub fn main() -> Result<(), CliError> {
                 pinned,
                 policies,
                 cluster,
+                namespace: options.namespace,
                 tls: options.tls_dir,
                 listen: options.listen,
                 health: options.health_listen,

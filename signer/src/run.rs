@@ -52,6 +52,8 @@ pub struct Settings {
     pub policies: Policies,
     /// How the API server is read, if it is.
     pub cluster: Option<Access>,
+    /// Keywright's own namespace in it.
+    pub namespace: String,
     /// Folder of certificate, key, root and pins.
     pub tls: PathBuf,
     /// Where gRPC is served.
@@ -118,7 +120,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let tracer = Tracer::to(settings.traces, service, Arc::new(SystemClock), Arc::new(SystemEntropy));
     let records = match settings.cluster {
         None => None,
-        Some(access) => Some(Arc::new(access.reader()?)),
+        Some(access) => Some(Arc::new(access.reader(settings.namespace)?)),
     };
     let policies = match &records {
         Some(reader) => settings.policies.and_of(Arc::clone(reader) as Arc<dyn PolicySource>),

@@ -7,6 +7,7 @@ mod support;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use keywright_pki::algorithm::KeyAlgorithm;
+use keywright_policy::{BundleRef, Found};
 use keywright_signer::approval::Gate;
 use keywright_signer::policy::Policies;
 use keywright_signer::refusal::Reason;
@@ -24,6 +25,8 @@ struct Stored(Mutex<Known>);
 #[derive(Default)]
 struct Known {
     policies: Vec<StoredPolicy>,
+    bundle: Option<Vec<u8>>,
+    bundles_read: usize,
     gone: bool,
     silent: bool,
 }
@@ -53,6 +56,13 @@ impl Stored {
 impl PolicySource for Stored {
     fn policies(&self) -> BoxFuture<'_, Result<Vec<StoredPolicy>, ReadError>> {
         self.answer(|known| known.policies.clone())
+    }
+
+    fn bundle<'a>(&'a self, at: &'a BundleRef) -> BoxFuture<'a, Result<Found, ReadError>> {
+        self.with(|known| known.bundles_read += 1);
+        let there = self.with(|known| known.bundle.clone());
+        let found = Found::in_cluster(at, "keywright-system", there.is_some(), there.as_deref());
+        self.answer(|_| found)
     }
 
     fn object<'a>(
@@ -145,6 +155,30 @@ async fn what_a_policy_denies_is_not_signed_and_an_edit_holds_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_bundle_is_read_until_it_is_the_one_that_is_named_and_denies_meanwhile() {
+    let stored = Arc::new(Stored::default());
+    let bench = bench(&stored).await;
+    let of = |digest: &str| json!({ "bundle": { "configMapRef": { "name": "bundles", "key": "shop" }, "digest": digest } });
+    stored.put(&of(&format!("sha256:{}", "0".repeat(64))));
+    let mut n = 0;
+    let mut denied = async |says: &str| {
+        n += 1;
+        let (reason, words) = refused(&bench, n).await.unwrap_or_else(|| panic!("issued without {says}"));
+        assert!(reason == Reason::PolicyDenied && words.contains(says), "{words}");
+        words
+    };
+    denied("ConfigMap keywright-system/bundles does not exist").await;
+    stored.with(|known| known.bundle = Some(b"nonsense".to_vec()));
+    let words = denied("has digest sha256:").await;
+    let found = words.split("has digest ").nth(1).and_then(|rest| rest.split(',').next()).unwrap();
+    stored.put(&of(found));
+    denied("does not load").await;
+    let read = stored.with(|known| known.bundles_read);
+    denied("does not load").await;
+    assert_eq!(stored.with(|known| known.bundles_read), read, "what was named and read is not read again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_found_out_is_not_signed() {
     let stored = Arc::new(Stored::default());
     let bench = bench(&stored).await;
@@ -179,7 +213,7 @@ async fn an_asker_who_saw_newer_policies_is_not_told_of_old_ones() {
     let stored = Arc::new(Stored::default());
     let bench = bench(&stored).await;
     let digest = |spec: &Value| {
-        let member = Arc::new(keywright_policy::Member::read("shop", spec));
+        let member = Arc::new(keywright_policy::Member::read("shop", spec, None));
         keywright_policy::PolicySet::new(vec![member]).unwrap().digest().to_owned()
     };
     let (old, new) = (rego("allow := true"), rego("allow := true if true"));

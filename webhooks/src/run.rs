@@ -71,7 +71,12 @@ pub(crate) async fn run(options: Arguments) -> Result<(), Ended> {
         own: Own { operator: own(&options.operator_service_account), webhook: own(NAME) },
         namespace: options.namespace.clone(),
         most_waiting: options.requests_waiting.into(),
-        sources: Sources { client: client.clone(), claims: claims.clone(), waiting: waiting.clone() },
+        sources: Sources {
+            client: client.clone(),
+            namespace: options.namespace.clone(),
+            claims: claims.clone(),
+            waiting: waiting.clone(),
+        },
         policies: policies.clone(),
         clock: Arc::new(SystemClock),
         presented: Arc::clone(&presented),
@@ -96,7 +101,7 @@ pub(crate) async fn run(options: Arguments) -> Result<(), Ended> {
     let watching = async {
         tokio::join!(
             claims.follow(client.clone()),
-            policies.follow(client.clone()),
+            policies.follow(client.clone(), &options.namespace),
             waiting.follow(client),
             keeper.keep()
         )

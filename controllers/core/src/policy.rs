@@ -5,8 +5,17 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use keywright_crds::{Policy, PolicyMode, PolicyStatus};
 
-/// The status that tells whether it compiles. `digest`: over the policy as written; `problem`: why it cannot be asked.
-pub fn status(policy: &Policy, digest: &str, problem: Option<&str>, now: Timestamp) -> PolicyStatus {
+/// Why a policy cannot be asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unasked {
+    /// In a word: `DoesNotCompile`, `BundleMissing`, `BundleDiffers`, `BundleDoesNotLoad` or `NoEngine`.
+    pub reason: &'static str,
+    /// What is wrong.
+    pub problem: String,
+}
+
+/// The status that tells whether it can be asked. `digest`: over the policy as written.
+pub fn status(policy: &Policy, digest: &str, problem: Option<&Unasked>, now: Timestamp) -> PolicyStatus {
     let old = policy.status.as_ref().map_or(&[][..], |status| status.conditions.as_slice());
     let generation = policy.metadata.generation.unwrap_or_default();
     PolicyStatus {
@@ -36,7 +45,7 @@ fn around_id(text: &str) -> Option<(&str, &str, &str)> {
     Some((&text[..start], &text[start..end], &text[end..]))
 }
 
-fn facts(mode: PolicyMode, problem: Option<&str>) -> Facts {
+fn facts(mode: PolicyMode, problem: Option<&Unasked>) -> Facts {
     match (problem, mode) {
         (None, PolicyMode::Enforce) => Facts {
             state: State::Current,
@@ -48,14 +57,14 @@ fn facts(mode: PolicyMode, problem: Option<&str>) -> Facts {
             reason: "Compiled",
             message: "It compiles; mode Audit: what it says is told and changes nothing.".to_owned(),
         },
-        (Some(problem), PolicyMode::Enforce) => Facts {
+        (Some(Unasked { reason, problem }), PolicyMode::Enforce) => Facts {
             state: State::Failed,
-            reason: "DoesNotCompile",
+            reason: *reason,
             message: format!("It denies whatever it applies to: {problem}. Mend it, or delete it."),
         },
-        (Some(problem), PolicyMode::Audit) => Facts {
+        (Some(Unasked { reason, problem }), PolicyMode::Audit) => Facts {
             state: State::Failed,
-            reason: "DoesNotCompile",
+            reason: *reason,
             message: format!("It is not asked: {problem}. Mend it, or delete it."),
         },
     }
@@ -78,7 +87,10 @@ mod tests {
 
     #[test]
     fn it_tells_whether_it_can_be_asked_and_what_follows() {
-        let said = |mode, problem| {
+        let said = |mode, problem: Option<&str>| {
+            let problem =
+                problem.map(|problem| Unasked { reason: "DoesNotCompile", problem: problem.to_owned() });
+            let problem = problem.as_ref();
             let status = status(&policy(mode, 3), "sha256:00", problem, at(1));
             let all: Vec<String> =
                 status.conditions.iter().map(|c| format!("{}={} {}", c.type_, c.status, c.reason)).collect();
@@ -121,6 +133,7 @@ mod tests {
         let first = status(&policy, "sha256:00", None, at(1));
         policy.status = Some(first.clone());
         assert_eq!(status(&policy, "sha256:00", None, at(99)), first);
-        assert_eq!(status(&policy, "", Some("none"), at(99)).digest, None);
+        let problem = Unasked { reason: "DoesNotCompile", problem: "none".to_owned() };
+        assert_eq!(status(&policy, "", Some(&problem), at(99)).digest, None);
     }
 }

@@ -1,4 +1,4 @@
-//! Follows policies, and lets those go on whom another policy may not deny any more.
+//! Follows policies and the ConfigMaps of their bundles, and lets those go on whom another policy may not deny any more.
 
 use super::{each, lighten, listing};
 use crate::caches::Caches;
@@ -6,11 +6,12 @@ use crate::context::Queues;
 use crate::scope::Pens;
 use futures::future::join_all;
 use futures::join;
+use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use keywright_controllers_core::conditions::find;
 use keywright_crds::{AnyIssuer, Policy};
 use kube::Client;
-use kube::api::Api;
+use kube::api::{Api, PartialObjectMeta};
 use kube::runtime::WatchStreamExt;
 use kube::runtime::reflector::{ObjectRef, store::Writer};
 use kube::runtime::watcher::{Event, watcher};
@@ -21,7 +22,13 @@ use tokio::sync::Notify;
 const KNOWN: Duration = Duration::from_secs(3);
 
 /// Follows them until the process ends; resolves never.
-pub(super) async fn follow(client: &Client, caches: &Caches, queues: &Queues, policies: Pens<Policy>) {
+pub(super) async fn follow(
+    client: &Client,
+    namespace: &str,
+    caches: &Caches,
+    queues: &Queues,
+    policies: Pens<Policy>,
+) {
     let changed = Notify::new();
     let watches = policies.into_iter().map(|(_, pen)| watch(client, caches, queues, pen, &changed));
     let denied = async {
@@ -31,7 +38,7 @@ pub(super) async fn follow(client: &Client, caches: &Caches, queues: &Queues, po
             look_at_the_denied(caches, queues);
         }
     };
-    join!(join_all(watches), denied);
+    join!(join_all(watches), watch_bundles(client, namespace, caches, queues, &changed), denied);
 }
 
 async fn watch(
@@ -59,6 +66,27 @@ async fn watch(
             }
             Event::Init | Event::InitApply(_) => {}
         }
+    })
+    .await;
+}
+
+/// Metadata is enough: a look reads the bundle.
+async fn watch_bundles(client: &Client, namespace: &str, caches: &Caches, queues: &Queues, changed: &Notify) {
+    let api = Api::<PartialObjectMeta<ConfigMap>>::namespaced(client.clone(), namespace);
+    let touch = |config_map: Option<&str>| {
+        for policy in caches.policies.state() {
+            let at = policy.spec.bundle.as_ref().map(|bundle| bundle.config_map_ref.name.as_str());
+            if at.is_some() && (config_map.is_none() || at == config_map) {
+                queues.policies.push(ObjectRef::from_obj(policy.as_ref()));
+                changed.notify_one();
+            }
+        }
+    };
+    each(watcher(api, listing()).modify(lighten), "ConfigMap", caches, |event| match &event {
+        Event::Apply(config_map) | Event::Delete(config_map) => touch(config_map.metadata.name.as_deref()),
+        // What changed while nobody watched is in no event.
+        Event::InitDone => touch(None),
+        Event::Init | Event::InitApply(_) => {}
     })
     .await;
 }

@@ -2,8 +2,10 @@
 
 use crate::rig::Rig;
 use crate::signer::Mood;
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::ConfigMap;
 use keywright_controllers_core::conditions::find;
-use keywright_crds::{Issuer, Policy, PolicySpec, RegoSource};
+use keywright_crds::{Issuer, Policy, PolicyBundle, PolicyBundleKey, PolicySpec, RegoSource};
 use keywright_testkit::objects::{NAMESPACE, certificate, issuer};
 use keywright_testkit::{Fault, Kind, Verb};
 use std::time::Duration;
@@ -35,6 +37,42 @@ async fn a_policy_tells_whether_it_compiles_and_then_nothing() {
     rig.until("told again", |rig| said(rig).unwrap() == "False DoesNotCompile 2").await;
     let status = rig.cluster.get::<Policy>("", "names").unwrap().status.unwrap();
     assert!(status.conditions[0].message.contains("line 2"), "{}", status.conditions[0].message);
+    rig.assert_quiet(Duration::from_hours(30)).await;
+}
+
+fn config_map(bytes: &[u8]) -> ConfigMap {
+    let mut config_map = ConfigMap::default();
+    config_map.metadata.name = Some("bundles".to_owned());
+    config_map.metadata.namespace = Some("keywright-system".to_owned());
+    config_map.binary_data = Some([("names".to_owned(), ByteString(bytes.to_vec()))].into());
+    config_map
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_of_a_bundle_follows_its_config_map_and_tells_what_is_wrong_with_it() {
+    let rig = Rig::with_issuer().await;
+    let bundle = PolicyBundle {
+        config_map_ref: PolicyBundleKey { name: "bundles".to_owned(), key: "names".to_owned() },
+        digest: format!("sha256:{}", "0".repeat(64)),
+    };
+    let spec = PolicySpec { bundle: Some(bundle), ..PolicySpec::default() };
+    rig.cluster.create(&Policy::new("names", spec));
+    rig.until("told", |rig| said(rig).is_some()).await;
+    assert_eq!(said(&rig).unwrap(), "False BundleMissing 1");
+    rig.assert_quiet(Duration::from_hours(30)).await;
+
+    rig.cluster.create(&config_map(b"nonsense"));
+    rig.until("told again", |rig| said(rig).unwrap() == "False BundleDiffers 1").await;
+    let words = rig.cluster.get::<Policy>("", "names").unwrap().status.unwrap().conditions[0].message.clone();
+    let found = words.split("has digest ").nth(1).and_then(|rest| rest.split(',').next()).unwrap().to_owned();
+    rig.cluster.edit::<Policy>("", "names", |policy| {
+        policy.spec.bundle.as_mut().unwrap().digest = found;
+    });
+    rig.until("told why", |rig| said(rig).unwrap() == "False BundleDoesNotLoad 2").await;
+    rig.assert_quiet(Duration::from_hours(30)).await;
+
+    rig.cluster.delete::<ConfigMap>("keywright-system", "bundles");
+    rig.until("told it is gone", |rig| said(rig).unwrap() == "False BundleMissing 2").await;
     rig.assert_quiet(Duration::from_hours(30)).await;
 }
 

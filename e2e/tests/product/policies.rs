@@ -60,6 +60,30 @@ async fn a_policy_is_judged_when_written_and_heard_at_admission() {
     assert!(said.contains("names") && !said.contains("never"), "{said}");
 }
 
+/// Whether bundles run depends on how the programs were built; that the webhook finds them, and which, does not.
+#[tokio::test]
+async fn a_policy_of_a_bundle_is_refused_until_its_very_bytes_are_there() {
+    let suite = Suite::start().await.unwrap();
+    let plane = &suite.plane;
+    let of = |digest: &str| {
+        json!({ "apiVersion": "keywright.dev/v1alpha1", "kind": "Policy", "metadata": { "name": "names" },
+            "spec": { "bundle": { "configMapRef": { "name": "bundles", "key": "shop.tar.gz" }, "digest": digest } } })
+    };
+    let refused = |digest: &str| apply(plane, &of(digest), &[]).unwrap_err();
+    let zeros = format!("sha256:{}", "0".repeat(64));
+    let said = refused(&zeros);
+    assert!(said.contains("ConfigMap keywright-system/bundles does not exist"), "{said}");
+
+    let config_map = json!({ "apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": { "name": "bundles", "namespace": "keywright-system" },
+        "binaryData": { "shop.tar.gz": "bm9uc2Vuc2U=" } });
+    apply(plane, &config_map, &[]).unwrap();
+    let said = refused(&zeros);
+    let found = said.split("has digest ").nth(1).and_then(|rest| rest.split(',').next());
+    let said = refused(found.unwrap_or_else(|| panic!("{said}")));
+    assert!(said.contains("does not load: it is neither a bundle"), "{said}");
+}
+
 #[tokio::test]
 async fn the_signer_holds_a_policy_and_lets_go_when_it_is_gone() {
     let suite = Suite::start().await.unwrap();

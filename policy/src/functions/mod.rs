@@ -24,10 +24,10 @@ pub(crate) struct Function {
 
 /// How many bytes one byte of an argument becomes at most: the shortest name of a certificate is four bytes of DER and a
 /// value of its own.
-const GROWTH: usize = 32;
+pub(crate) const GROWTH: usize = 32;
 
 /// All of them.
-pub(crate) const ALL: [Function; 7] = [
+pub(crate) static ALL: [Function; 7] = [
     Function { name: "crypto.sha256", arity: 1, call: sha256 },
     Function { name: "crypto.x509.parse_certificate_request", arity: 1, call: x509::parse_request },
     Function { name: "crypto.x509.parse_certificates", arity: 1, call: x509::parse_certificates },
@@ -37,7 +37,13 @@ pub(crate) const ALL: [Function; 7] = [
     Function { name: "net.ip_is_valid", arity: 1, call: net::ip_is_valid },
 ];
 
-/// A function by the name that policies call it by, metered. The compiler hands over all arguments as one array.
+/// A function by the name that policies call it by.
+#[cfg(feature = "wasm")]
+pub(crate) fn named(name: &str) -> Option<&'static Function> {
+    ALL.iter().find(|function| function.name == name)
+}
+
+/// The same, metered. The compiler hands over all arguments as one array.
 pub(crate) fn metered(name: &str) -> Option<(&'static str, BuiltinFcn)> {
     macro_rules! all {
         ($($at:literal)*) => {

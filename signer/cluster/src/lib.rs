@@ -1,6 +1,7 @@
 //! What the signer reads from the API server itself, with credentials that can change nothing.
 //!
-//! Owns the reading of requests for approval, votes and classes, and the question whether each approver still may approve.
+//! Owns the reading of requests for approval, votes and classes, of policies and their bundles, and the question whether
+//! each approver still may approve.
 //! Decides nothing: it hands over what is recorded, and when it was read. Never lists Secrets, never writes.
 
 mod policies;

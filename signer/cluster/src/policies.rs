@@ -3,7 +3,10 @@
 use crate::{ReadError, Reader};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use k8s_openapi::api::core::v1::ConfigMap;
 use keywright_approvals::{Identity, records};
+use keywright_crds::bundle_bytes;
+use keywright_policy::{BundleRef, Found};
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams};
 use kube::{Api, ResourceExt as _};
 use serde_json::Value;
@@ -50,6 +53,8 @@ pub struct ObjectName {
 pub trait PolicySource: Send + Sync {
     /// All policies, as they are now. Errors: [`ReadError::Unavailable`].
     fn policies(&self) -> BoxFuture<'_, Result<Vec<StoredPolicy>, ReadError>>;
+    /// What lies where the bundle of a policy is to be. Errors: [`ReadError::Unavailable`], where asking again may help.
+    fn bundle<'a>(&'a self, at: &'a BundleRef) -> BoxFuture<'a, Result<Found, ReadError>>;
     /// An object of this name and UID; none: it is gone or another. Errors: [`ReadError::Unavailable`].
     fn object<'a>(
         &'a self,
@@ -99,6 +104,20 @@ impl Reader {
         }
     }
 
+    async fn read_bundle(&self, at: &BundleRef) -> Result<Found, ReadError> {
+        let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), &self.namespace);
+        let config_map = match api.get_opt(&at.config_map_ref.name).await {
+            Ok(config_map) => config_map,
+            // Other policies can be asked all the same.
+            Err(kube::Error::Api(status)) if status.is_forbidden() => {
+                return Ok(Found::Nothing(format!("{at} may not be read: {}", status.message)));
+            }
+            Err(error) => return Err(unavailable(error)),
+        };
+        let bytes = config_map.as_ref().and_then(|found| bundle_bytes(found, &at.config_map_ref.key));
+        Ok(Found::in_cluster(at, &self.namespace, config_map.is_some(), bytes))
+    }
+
     async fn facts(&self, object: &ObjectName, uid: &str) -> Result<Option<ObjectFacts>, ReadError> {
         let Some(plural) = plural(&object.kind) else { return Ok(None) };
         let api = self.api(&object.kind, plural, &object.namespace);
@@ -144,6 +163,10 @@ fn plural(kind: &str) -> Option<&'static str> {
 impl PolicySource for Reader {
     fn policies(&self) -> BoxFuture<'_, Result<Vec<StoredPolicy>, ReadError>> {
         patient(self.list_policies()).boxed()
+    }
+
+    fn bundle<'a>(&'a self, at: &'a BundleRef) -> BoxFuture<'a, Result<Found, ReadError>> {
+        patient(self.read_bundle(at)).boxed()
     }
 
     fn object<'a>(

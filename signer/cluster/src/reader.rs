@@ -31,6 +31,8 @@ pub struct Access {
 #[derive(Clone)]
 pub struct Reader {
     pub(crate) client: Client,
+    /// Keywright's own, where the bundles of policies lie.
+    pub(crate) namespace: String,
 }
 
 fn unavailable(error: impl std::fmt::Display) -> ReadError {
@@ -76,9 +78,9 @@ impl Access {
         Some(Path::new(self.config.auth_info.token_file.as_ref()?).parent()?.to_owned())
     }
 
-    /// Ready to ask. Within a runtime; opens no connection yet.
-    pub fn reader(self) -> Result<Reader, ReadError> {
-        Ok(Reader { client: Client::try_from(self.config).map_err(unavailable)? })
+    /// Ready to ask. Within a runtime; opens no connection yet. `namespace`: Keywright's own.
+    pub fn reader(self, namespace: String) -> Result<Reader, ReadError> {
+        Ok(Reader { client: Client::try_from(self.config).map_err(unavailable)?, namespace })
     }
 }
 

@@ -4,7 +4,7 @@ use super::question::Question;
 use super::verdict::Verdict;
 use jiff::{SignedDuration, Timestamp};
 use keywright_ambient::Clock;
-use keywright_policy::{Approval, Member, PolicySet};
+use keywright_policy::{Approval, BundleRef, Found, Member, PolicySet, Problem};
 use keywright_signer_cluster::{ObjectName, PolicySource, ReadError, StoredPolicy};
 use serde::Deserialize;
 use serde_json::Value;
@@ -56,7 +56,6 @@ pub struct PolicyFolderError {
 
 #[derive(Deserialize)]
 struct Object {
-    kind: String,
     metadata: Metadata,
     spec: Value,
 }
@@ -67,7 +66,8 @@ struct Metadata {
 }
 
 impl Policies {
-    /// Of a folder with objects of kind Policy in YAML. `with_cluster`: those of an API server come beside them.
+    /// Of a folder with objects of kind Policy, and ConfigMaps with their bundles, in YAML. `with_cluster`: those of an API
+    /// server come beside them.
     ///
     /// Errors: a file does not read; a policy does not compile; two have one name; or one is about issuers by name, of
     /// which a signer without an API server knows nothing.
@@ -79,7 +79,7 @@ impl Policies {
         };
         for member in &fixed {
             if let Some(problem) = member.problem() {
-                return Err(in_folder(format!("{} does not compile: {problem}", member.name())));
+                return Err(in_folder(format!("{} cannot be asked: {problem}", member.name())));
             }
             if !with_cluster && member.names_issuers() {
                 return Err(in_folder(format!(
@@ -175,8 +175,10 @@ impl Cluster {
         let mut members = BTreeMap::new();
         for StoredPolicy { name, spec } in stored {
             let member = match kept.members.remove(&name) {
-                Some((old, member)) if old == spec => member,
-                Some(_) | None => Arc::new(Member::read(&name, &spec)),
+                Some((old, member)) if old == spec && !member.problem().is_some_and(Problem::may_pass) => {
+                    member
+                }
+                Some(_) | None => self.load(&name, &spec).await?,
             };
             members.insert(name, (spec, member));
         }
@@ -187,6 +189,18 @@ impl Cluster {
         let in_force = InForce { set: Arc::new(of(all)?), seen: of(own)?.digest().into() };
         kept.read = Some((now, in_force.clone()));
         Ok(in_force)
+    }
+
+    /// Reads a policy, with its bundle if it has one.
+    async fn load(&self, name: &str, spec: &Value) -> Result<Arc<Member>, ReadError> {
+        let found = match BundleRef::of(spec) {
+            None => None,
+            Some(at) => Some(self.source.bundle(&at).await?),
+        };
+        let (name, spec) = (name.to_owned(), spec.clone());
+        // To load a bundle takes some tenths of a second, which must not hold up whoever is served beside it.
+        let loaded = tokio::task::spawn_blocking(move || Member::read(&name, &spec, found.as_ref())).await;
+        loaded.map(Arc::new).map_err(|ended| ReadError::Unavailable(ended.to_string()))
     }
 
     /// The issuer that has an authority; its names are for ever. Errors: none has it, or nobody can be asked.
@@ -211,21 +225,30 @@ fn read_folder(folder: &Path) -> Result<Vec<Arc<Member>>, PolicyFolderError> {
         problem: problem.to_string(),
     };
     let entries = std::fs::read_dir(folder).map_err(|error| failed(folder, &error))?;
-    let mut members = Vec::new();
+    let (mut policies, mut config_maps) = (Vec::new(), Vec::new());
     for entry in entries {
         let path = entry.map_err(|error| failed(folder, &error))?.path();
         if !path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml") {
             continue;
         }
         let text = std::fs::read_to_string(&path).map_err(|error| failed(&path, &error))?;
-        let objects: Vec<Object> =
+        let objects: Vec<Value> =
             serde_saphyr::from_multiple(&text).map_err(|error| failed(&path, &error))?;
         for object in objects {
-            if object.kind != "Policy" {
-                return Err(failed(&path, &format!("kind {:?} is no Policy", object.kind)));
+            match object.get("kind").and_then(Value::as_str) {
+                Some("Policy") => {
+                    policies.push(Object::deserialize(object).map_err(|error| failed(&path, &error))?)
+                }
+                Some("ConfigMap") => config_maps.push(object),
+                other => {
+                    return Err(failed(&path, &format!("kind {other:?} is neither Policy nor ConfigMap")));
+                }
             }
-            members.push(Arc::new(Member::read(&object.metadata.name, &object.spec)));
         }
     }
-    Ok(members)
+    let member = |Object { metadata, spec }: Object| {
+        let found = BundleRef::of(&spec).map(|at| Found::among(&config_maps, &at));
+        Arc::new(Member::read(&metadata.name, &spec, found.as_ref()))
+    };
+    Ok(policies.into_iter().map(member).collect())
 }

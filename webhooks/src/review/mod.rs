@@ -31,7 +31,7 @@ use crate::editors::{self, Own};
 use crate::kind::Kind;
 use crate::stamp;
 use crate::trust::probe;
-use keywright_policy::PolicySet;
+use keywright_policy::{BundleRef, Found, PolicySet};
 use kube::core::DynamicObject;
 use std::sync::Arc;
 
@@ -61,6 +61,8 @@ pub enum Needs {
         /// Name of the `ApprovalRequest`.
         request: String,
     },
+    /// What lies where the bundle of a policy is to be.
+    Bundle(BundleRef),
 }
 
 /// The facts that were asked for.
@@ -79,6 +81,8 @@ pub enum Facts {
     },
     /// What the vote is about.
     Ballot(Box<Ballot>),
+    /// What lies there.
+    Bundle(Found),
     /// They could not be had: why. An attempt that they decide is refused; trying again may help.
     Unknown(String),
 }
@@ -120,9 +124,10 @@ pub fn needs(attempt: &Attempt<'_>) -> Needs {
         (Kind::Certificate, Action::Create { new }) => certificate::needs(attempt, None, new),
         (Kind::Certificate, Action::Update { old, new }) => certificate::needs(attempt, Some(old), new),
         (Kind::ApprovalRequest | Kind::ApprovalDecision, Action::Create { .. }) => approval::needs(attempt),
+        (Kind::Policy, Action::Create { .. } | Action::Update { .. }) => policy::needs(attempt),
         (Kind::ApprovalRequest | Kind::ApprovalDecision, Action::Update { .. })
         | (
-            Kind::Issuer | Kind::ClusterIssuer | Kind::Policy | Kind::ApprovalClass,
+            Kind::Issuer | Kind::ClusterIssuer | Kind::ApprovalClass,
             Action::Create { .. } | Action::Update { .. },
         )
         | (_, Action::Status { .. } | Action::Delete { .. }) => Needs::Nothing,
@@ -305,7 +310,9 @@ fn kept(
 fn observed(world: &World) -> Result<(), Denial> {
     match &world.facts {
         Facts::Unknown(problem) => Err(Denial::unobserved(problem)),
-        Facts::Nothing | Facts::Claimants(_) | Facts::Class { .. } | Facts::Ballot(_) => Ok(()),
+        Facts::Nothing | Facts::Claimants(_) | Facts::Class { .. } | Facts::Ballot(_) | Facts::Bundle(_) => {
+            Ok(())
+        }
     }
 }
 
@@ -314,7 +321,7 @@ fn own_rules(attempt: &Attempt<'_>, world: &World) -> Result<Vec<String>, Denial
     match attempt.kind {
         Kind::ApprovalRequest => observed(world).and_then(|()| approval::request(attempt, world))?,
         Kind::ApprovalDecision => observed(world).and_then(|()| approval::vote(attempt, world))?,
-        Kind::Policy => policy::compiles(attempt)?,
+        Kind::Policy => observed(world).and_then(|()| policy::compiles(attempt, world))?,
         Kind::Certificate | Kind::Issuer | Kind::ClusterIssuer | Kind::ApprovalClass => {}
     }
     policy::judge(attempt, world)

@@ -1,9 +1,9 @@
 //! Policies: a bad one is refused when it is written, and good ones judge what they are about.
 
-use super::{Denial, Rule, World};
+use super::{Denial, Facts, Needs, Retry, Rule, World};
 use crate::attempt::{Action, Attempt};
 use crate::kind::Kind;
-use keywright_policy::{Denied, Input, Issuer, Member, Outcome, User};
+use keywright_policy::{BundleRef, Denied, Input, Issuer, Member, Outcome, Problem, User};
 use kube::core::DynamicObject;
 use serde_json::Value;
 
@@ -11,25 +11,62 @@ use serde_json::Value;
 const WARNINGS: usize = 16;
 const WARNING: usize = 250;
 
-/// A policy compiles, or is refused with the place. What is stored already and does not change is left alone, so that it
-/// can still be labelled and deleted.
-pub(super) fn compiles(attempt: &Attempt<'_>) -> Result<(), Denial> {
+/// The bundle of a policy that is written, if it has one.
+pub(super) fn needs(attempt: &Attempt<'_>) -> Needs {
+    written(attempt).and_then(BundleRef::of).map_or(Needs::Nothing, Needs::Bundle)
+}
+
+/// A policy compiles, or is refused with the place; its bundle is there and loads. What is stored already and does not
+/// change is left alone, so that it can still be labelled and deleted.
+pub(super) fn compiles(attempt: &Attempt<'_>, world: &World) -> Result<(), Denial> {
+    let Some(spec) = written(attempt) else { return Ok(()) };
+    let found = match &world.facts {
+        Facts::Bundle(found) => Some(found),
+        Facts::Nothing | Facts::Claimants(_) | Facts::Class { .. } | Facts::Ballot(_) | Facts::Unknown(_) => {
+            None
+        }
+    };
+    let member = Member::read(attempt.name, spec, found);
+    let Some(problem) = member.problem() else { return Ok(()) };
+    let (said, fix, retry) = match problem {
+        Problem::DoesNotCompile(problem) => (
+            format!("spec.rego.source does not compile: {problem}"),
+            "correct it there; `kubectl keywright policy test` finds the same before it is applied",
+            Retry::OnChange,
+        ),
+        Problem::BundleMissing(_) => (
+            format!("spec.bundle: {problem}"),
+            "apply the ConfigMap first, in the namespace of keywright",
+            Retry::Later,
+        ),
+        Problem::BundleDiffers { .. } => (
+            format!("spec.bundle.digest: {problem}"),
+            "apply the ConfigMap with the bundle that is meant, or name the digest of the one that is there",
+            Retry::Later,
+        ),
+        Problem::BundleDoesNotLoad(_) => (
+            format!("spec.bundle: {problem}"),
+            "build it again; `kubectl keywright policy test` finds the same before it is applied",
+            Retry::OnChange,
+        ),
+        Problem::NoEngine => (
+            format!("spec.bundle: {problem}"),
+            "give the rules as source in spec.rego, or run images that were built with it",
+            Retry::OnChange,
+        ),
+    };
+    Err(Denial { retry, ..Denial::new(Rule::PolicyCompiles, said, fix) })
+}
+
+/// The spec that is new.
+fn written<'a>(attempt: &Attempt<'a>) -> Option<&'a Value> {
     let (old, new) = match attempt.action {
         Action::Create { new } => (None, new),
         Action::Update { old, new } => (Some(old), new),
-        Action::Status { .. } | Action::Delete { .. } => return Ok(()),
+        Action::Status { .. } | Action::Delete { .. } => return None,
     };
     let spec = new.data.get("spec").unwrap_or(&Value::Null);
-    if old.is_some_and(|old| old.data.get("spec") == Some(spec)) {
-        return Ok(());
-    }
-    let member = Member::read(attempt.name, spec);
-    let Some(problem) = member.problem() else { return Ok(()) };
-    Err(Denial::new(
-        Rule::PolicyCompiles,
-        format!("spec.rego.source does not compile: {problem}"),
-        "correct it there; `kubectl keywright policy test` finds the same before it is applied",
-    ))
+    (old.and_then(|old| old.data.get("spec")) != Some(spec)).then_some(spec)
 }
 
 /// What policies say to an attempt: warnings, or a refusal.

@@ -393,7 +393,7 @@ fn a_vote_under_another_name_is_refused_so_that_nobody_votes_twice() {
 fn under(policy: &Value, operation: &str, more: &Value) -> Result<Vec<String>, String> {
     let request = request("Certificate", operation, more);
     let attempt = Attempt::parse(&request).unwrap();
-    let set = PolicySet::new(vec![Arc::new(keywright_policy::Member::read("shop", policy))]).unwrap();
+    let set = PolicySet::new(vec![Arc::new(keywright_policy::Member::read("shop", policy, None))]).unwrap();
     let world = World { policies: Some(Arc::new(set)), ..world(claimants(&[])) };
     match review(&attempt, &world) {
         Review::Allowed { warnings } => Ok(warnings),
@@ -502,4 +502,38 @@ fn a_policy_that_does_not_compile_is_refused_where_it_is_written() {
     assert_eq!(edit(&policy("allow if {"), &labelled), "allowed");
     assert_eq!(edit(&policy("allow if {"), &policy("allow := true")), "allowed");
     assert_eq!(edit(&policy("allow := true"), &policy("allow if {")), "policy-compiles");
+}
+
+#[test]
+fn a_policy_whose_bundle_cannot_be_asked_is_refused_where_it_is_written() {
+    let digest = |hex: &str| format!("sha256:{hex}");
+    let nonsense = digest(&"1".repeat(64));
+    let policy = |digest: &str| {
+        let bundle = json!({ "configMapRef": { "name": "bundles", "key": "shop" }, "digest": digest });
+        let metadata = json!({ "name": "thing", "annotations": stamps() });
+        object("Policy", &json!({ "metadata": metadata, "spec": { "bundle": bundle } }))
+    };
+    let made = |digest: &str, facts: Facts| {
+        let request = request("Policy", "CREATE", &json!({ "object": policy(digest) }));
+        let attempt = Attempt::parse(&request).unwrap();
+        assert!(matches!(needs(&attempt), Needs::Bundle(at) if at.config_map_ref.name == "bundles"));
+        match review(&attempt, &world(facts)) {
+            Review::Allowed { .. } => unreachable!("allowed"),
+            Review::Denied(denial) => (denial.code(), denial.to_string()),
+        }
+    };
+    let (code, words) = made(&nonsense, Facts::Unknown("it is away".to_owned()));
+    assert!(code == 503 && words.starts_with("unobserved: "), "{words}");
+    let (code, words) = made(&nonsense, Facts::Bundle(Found::Nothing("no ConfigMap".to_owned())));
+    assert!(code == 503 && words.contains("no ConfigMap; apply the ConfigMap first"), "{words}");
+    let (code, words) = made(&digest(&"0".repeat(64)), Facts::Bundle(Found::Bytes(b"nonsense".to_vec())));
+    assert!(code == 503 && words.contains("spec.bundle.digest: the bundle in key \"shop\""), "{words}");
+    let found = words.split("has digest ").nth(1).and_then(|rest| rest.split(',').next()).unwrap();
+    let (code, words) = made(found, Facts::Bundle(Found::Bytes(b"nonsense".to_vec())));
+    assert!(code == 403 && words.contains("does not load: it is neither a bundle"), "{words}");
+    // Labelled, it is not looked at again.
+    let mut labelled = policy(&nonsense);
+    labelled["metadata"]["labels"] = json!({ "a": "b" });
+    let more = json!({ "oldObject": policy(&nonsense), "object": labelled });
+    assert_eq!(verdict("Policy", "UPDATE", &more, Facts::Nothing), "allowed");
 }

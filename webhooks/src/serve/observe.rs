@@ -1,12 +1,14 @@
 //! Gathers the facts that a review needs. Reads only: certificates by a watch, for every new one asks; what votes are
-//! about from the API server at that moment, for votes are few and what they say must be of now.
+//! about, and bundles of policies, from the API server at that moment, for they are few and what they say must be of now.
 
 use super::claims::Claims;
+use super::policies::found;
 use super::waiting::Waiting;
 use crate::kind::Kind;
 use crate::review::{Ballot, Facts, Needs};
 use crate::stamp;
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec};
+use k8s_openapi::api::core::v1::ConfigMap;
 use keywright_approvals::{Authors, Identity, records};
 use keywright_crds::{GROUP, VERSION};
 use kube::api::{Api, PostParams};
@@ -19,6 +21,8 @@ use serde_json::Value;
 pub struct Sources {
     /// The API server.
     pub client: Client,
+    /// The suite's own namespace.
+    pub namespace: String,
     /// Which Certificates name which Secret.
     pub claims: Claims,
     /// How many requests of each requester wait.
@@ -41,6 +45,13 @@ impl Sources {
                 },
                 Err(error) => unknown(&error),
             },
+            Needs::Bundle(at) => {
+                let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), &self.namespace);
+                match api.get_opt(&at.config_map_ref.name).await {
+                    Ok(config_map) => Facts::Bundle(found(&self.namespace, config_map.as_ref(), &at)),
+                    Err(error) => unknown(&error),
+                }
+            }
             Needs::Ballot { namespace, request } => match self.ballot(&namespace, &request, who).await {
                 Ok(ballot) => Facts::Ballot(Box::new(ballot)),
                 Err(error) => unknown(&error),

@@ -47,6 +47,8 @@ pub enum Kind {
     Policy,
     /// `secrets`.
     Secret,
+    /// `configmaps`.
+    ConfigMap,
     /// `events.events.k8s.io`.
     Event,
 }
@@ -63,6 +65,7 @@ impl Kind {
             "approvaldecisions" => Self::ApprovalDecision,
             "policies" => Self::Policy,
             "secrets" => Self::Secret,
+            "configmaps" => Self::ConfigMap,
             "events" => Self::Event,
             other => panic!("the fake cluster does not know {other:?}"),
         }
@@ -86,6 +89,7 @@ impl Kind {
             Self::ApprovalDecision => named::<ApprovalDecision>(),
             Self::Policy => named::<Policy>(),
             Self::Secret => named::<k8s_openapi::api::core::v1::Secret>(),
+            Self::ConfigMap => named::<k8s_openapi::api::core::v1::ConfigMap>(),
             Self::Event => named::<k8s_openapi::api::events::v1::Event>(),
         }
     }
