@@ -1,6 +1,6 @@
 //! A collector of spans for tests: OTLP over HTTP on loopback, read with OpenTelemetry's own types and not with ours.
 
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Collected, Empty};
 use hyper::body::{Bytes, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -21,7 +21,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 /// How long a span is waited for.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A span as it was taken. Identifiers are hexadecimal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,7 +100,7 @@ async fn answer(request: Request<Incoming>, keep: &watch::Sender<Vec<Taken>>) ->
     let is_ours = request.method() == "POST"
         && request.uri().path() == "/v1/traces"
         && request.headers().get("content-type").is_some_and(|form| form == "application/x-protobuf");
-    let body = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let body = request.into_body().collect().await.map(Collected::to_bytes).unwrap_or_default();
     let mut answer = Response::new(Empty::new());
     match ExportTraceServiceRequest::decode(body) {
         Ok(read) if is_ours => keep.send_modify(|taken| taken.extend(spans(read))),
