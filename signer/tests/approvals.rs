@@ -104,7 +104,8 @@ impl Statement {
 
     fn text(&self) -> String {
         let Self { request, effect, class, filed, requester, creator, editors } = self;
-        let editors: String = editors.iter().map(|editor| format!("editor: {editor}\n")).collect();
+        let editors: Vec<String> = editors.iter().map(|editor| format!("editor: {editor}\n")).collect();
+        let editors = editors.concat();
         format!(
             "keywright.dev/approval/v1\nrequest: {request}\neffect: {effect}\nclass: {class}\nfiled: {filed}\n\
              requester: {requester}\ncreator: {creator}\n{editors}"

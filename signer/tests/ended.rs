@@ -226,7 +226,9 @@ fn what_it_came_to_is_found_by_votes_clock_and_ledger() {
     ];
     for (so, changes, is_used, now, wanted) in table {
         let mut found = found();
-        changes.into_iter().for_each(|change| change(&mut found));
+        for change in changes {
+            change(&mut found);
+        }
         assert_eq!(Outcome::of(&found, is_used, at(now)), wanted, "{so}");
     }
 }
