@@ -85,6 +85,7 @@ pub(super) fn request(attempt: &Attempt<'_>, world: &World) -> Result<(), Denial
         | Facts::Nothing
         | Facts::Claimants(_)
         | Facts::Ballot(_)
+        | Facts::Bundle(_)
         | Facts::Unknown(_) => Err(Denial::new(
             Rule::RequestClass,
             format!("spec.approvalClass: there is no ApprovalClass {:?}", request.approval_class),
