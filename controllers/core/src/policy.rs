@@ -59,12 +59,12 @@ fn facts(mode: PolicyMode, problem: Option<&Unasked>) -> Facts {
         },
         (Some(Unasked { reason, problem }), PolicyMode::Enforce) => Facts {
             state: State::Failed,
-            reason: *reason,
+            reason,
             message: format!("It denies whatever it applies to: {problem}. Mend it, or delete it."),
         },
         (Some(Unasked { reason, problem }), PolicyMode::Audit) => Facts {
             state: State::Failed,
-            reason: *reason,
+            reason,
             message: format!("It is not asked: {problem}. Mend it, or delete it."),
         },
     }

@@ -6,6 +6,7 @@
 use flate2::read::GzDecoder;
 use serde_json::{Map, Value};
 use std::io::Read;
+use std::path::Path;
 use tar::{Archive, EntryType};
 
 /// Bytes of a bundle as it is handed over: what a ConfigMap can hold.
@@ -124,7 +125,7 @@ fn put(bundle: &mut Bundle, path: &str, content: Vec<u8>) -> Result<(), BundleEr
         ".manifest" => manifest(path, &content)?,
         // Whose bundle it is follows from the digest that a policy names it by.
         ".signatures.json" => {}
-        _ if path.ends_with(".rego") => {
+        _ if Path::new(path).extension().is_some_and(|extension| extension == "rego") => {
             let text = String::from_utf8(content).map_err(|_| file(path, "it is no UTF-8"))?;
             bundle.sources.push((path.to_owned(), text));
         }
@@ -227,7 +228,7 @@ mod tests {
     fn what_unpacks_to_more_than_it_may_is_refused_before_it_is_all_there() {
         let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
         for _ in 0..64 {
-            gzip.write_all(&[0; 1024 * 1024]).expect("written");
+            gzip.write_all(&vec![0; 1024 * 1024]).expect("written");
         }
         let bomb = gzip.finish().expect("a gzip");
         assert!(bomb.len() < PACKED);

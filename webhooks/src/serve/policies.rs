@@ -101,7 +101,7 @@ enum Changed {
 }
 
 impl<T> Listed<T> {
-    /// Takes up an event. None: nothing is known by it yet, or all is anew; a name: only that one changed.
+    /// Takes up an event, and says what changed by it; an object of this watch as a policy.
     fn take<K>(&mut self, event: Event<K>, read: impl Fn(K) -> (String, T)) -> Changed {
         match event {
             Event::Init => self.filling.clear(),

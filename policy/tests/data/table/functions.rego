@@ -10,7 +10,7 @@ deny contains "array.concat" if array.concat(o.list, [9])[3] == 9
 deny contains "array.reverse" if array.reverse(o.list) == [3, 2, 1]
 deny contains "array.slice" if array.slice(o.list, 1, 3) == [2, 3]
 deny contains "base64" if base64.decode(base64.encode(o.text)) == o.text
-deny contains "base64.is_valid" if base64.is_valid(o.text)
+deny contains "base64.is_valid" if base64.is_valid("aGk=")
 deny contains "base64url" if base64url.encode_no_pad("a?b~") == "YT9ifg"
 deny contains "bits" if bits.xor(bits.and(o.n, 6), bits.or(1, 8)) == 15
 deny contains "ceil" if ceil(o.half) == 2
@@ -22,7 +22,7 @@ deny contains "compare" if {
 	[1] < {"a": 1}
 	{"a": 1} < {1}
 }
-deny contains "concat" if concat(",", {"b", "a"}) == "a,b"
+deny contains "concat" if concat(",", ["b", "a"]) == "b,a"
 deny contains "contains" if contains(o.text, "éa")
 deny contains "count" if count(o.text) == 5
 deny contains "divide" if o.n / 2 == 3.5
