@@ -83,12 +83,12 @@ impl Compiled {
             return Err(CompileError { line, column, message });
         }
         // The compiler is not ours and reads what others write: should it panic, that is an error of the policy.
-        catch_unwind(AssertUnwindSafe(|| Self::compiled(rego, data))).unwrap_or_else(|_| {
+        catch_unwind(AssertUnwindSafe(|| Self::from_rego(rego, data))).unwrap_or_else(|_| {
             Err(CompileError::whole("the compiler failed on this policy; write it more simply"))
         })
     }
 
-    fn compiled(rego: &str, documents: &BTreeMap<String, Json>) -> Result<Self, CompileError> {
+    fn from_rego(rego: &str, documents: &BTreeMap<String, Json>) -> Result<Self, CompileError> {
         let mut engine = Engine::new();
         let package = engine
             .add_policy(FILE.to_owned(), rego.to_owned())

@@ -430,7 +430,7 @@ impl Signer for TestSigner {
 }
 
 fn octets(serial: &str) -> Vec<u8> {
-    let even = if serial.len() % 2 == 0 { serial.to_owned() } else { format!("0{serial}") };
+    let even = if serial.len().is_multiple_of(2) { serial.to_owned() } else { format!("0{serial}") };
     hex::decode(even).expect("a serial number")
 }
 

@@ -237,7 +237,7 @@ fn read_folder(folder: &Path) -> Result<Vec<Arc<Member>>, PolicyFolderError> {
         for object in objects {
             match object.get("kind").and_then(Value::as_str) {
                 Some("Policy") => {
-                    policies.push(Object::deserialize(object).map_err(|error| failed(&path, &error))?)
+                    policies.push(Object::deserialize(object).map_err(|error| failed(&path, &error))?);
                 }
                 Some("ConfigMap") => config_maps.push(object),
                 other => {

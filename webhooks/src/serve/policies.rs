@@ -152,16 +152,16 @@ impl Known {
             return self;
         }
         // It panics only where compiling did, and then nothing is known and all be refused.
-        tokio::task::spawn_blocking(|| self.compiled(changed)).await.unwrap_or_default()
+        tokio::task::spawn_blocking(move || self.compiled(&changed)).await.unwrap_or_default()
     }
 
-    fn compiled(mut self, changed: Changed) -> Self {
+    fn compiled(mut self, changed: &Changed) -> Self {
         let policies = self.policies.now.as_ref();
         let stored = policies.into_iter().flatten();
         let (mut members, mut old) = (BTreeMap::new(), std::mem::take(&mut self.members));
         for (name, spec) in stored {
             let of_bundle = BundleRef::of(spec);
-            let touched = match &changed {
+            let touched = match changed {
                 Changed::Nothing => false,
                 Changed::Policy(changed) => changed == name,
                 Changed::Bundle(changed) => {

@@ -279,10 +279,12 @@ impl State {
             }
             Next::Tell => {
                 let leaf = self.secret?;
-                match operator.told == Some(leaf) {
-                    false => Request::Tell { sender, leaf },
-                    true if operator.confirmed == Some(leaf) => return None,
-                    true => Request::LookUp { sender, leaf },
+                if operator.told != Some(leaf) {
+                    Request::Tell { sender, leaf }
+                } else if operator.confirmed != Some(leaf) {
+                    Request::LookUp { sender, leaf }
+                } else {
+                    return None;
                 }
             }
         };
@@ -343,9 +345,10 @@ impl State {
                 let counts = self.live.iter().find(|other| other.step == leaf.step);
                 if self.is_alive(sender) {
                     let operator = &mut self.operators[sender.who];
-                    match counts.is_none_or(|counts| *counts == leaf) {
-                        true => operator.confirmed = Some(leaf),
-                        false => operator.superseded = Some(leaf),
+                    if counts.is_none_or(|counts| *counts == leaf) {
+                        operator.confirmed = Some(leaf);
+                    } else {
+                        operator.superseded = Some(leaf);
                     }
                 }
                 None
