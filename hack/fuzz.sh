@@ -45,7 +45,7 @@ echo "building ${#bins[@]} targets; the first time takes minutes"
 if command -v cargo-fuzz >/dev/null && cargo +nightly --version >/dev/null 2>&1; then
   folder=${CARGO_TARGET_DIR:-target}/fuzz
   # One target or all: it takes no list.
-  cargo +nightly fuzz build --fuzz-dir fuzz --target-dir "$folder" ${only:+"fuzz-$only"} >"$logs/build" 2>&1 ||
+  cargo +nightly fuzz build --features engine --fuzz-dir fuzz --target-dir "$folder" ${only:+"fuzz-$only"} >"$logs/build" 2>&1 ||
     { tail -40 "$logs/build" >&2; exit 1; }
 else
   echo "without sanitizers: they need cargo-fuzz and a nightly toolchain"
@@ -54,7 +54,7 @@ else
   RUSTFLAGS="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
 -Cllvm-args=-sanitizer-coverage-trace-compares -Cdebug-assertions -Ccodegen-units=1" \
-    cargo build --quiet --locked --release --target "$triple" --target-dir "$folder" -p keywright-fuzz "${bins[@]/#/--bin=}"
+    cargo build --quiet --locked --release --target "$triple" --target-dir "$folder" -p keywright-fuzz --features engine "${bins[@]/#/--bin=}"
 fi
 for target in $(targets); do
   run "$target" "$folder/$triple/release/fuzz-$target" -max_total_time="$what"
