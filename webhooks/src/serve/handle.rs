@@ -5,8 +5,9 @@ use super::policies::Policies;
 use crate::answer;
 use crate::attempt::Attempt;
 use crate::editors::Own;
+use crate::kind::Kind;
 use crate::metrics::Metrics;
-use crate::review::{World, asks_policies, needs, review};
+use crate::review::{Review, World, asks_policies, needs, review};
 use crate::stamp;
 use crate::trace;
 use crate::trust::presented::Presented;
@@ -123,7 +124,7 @@ impl Reviewer {
             facts: self.sources.observe(needs(&attempt), &attempt.who).await,
         };
         let from = self.clock.monotonic();
-        let review = review(&attempt, &world);
+        let review = judged(request, &attempt, world).await;
         if asks_policies(&attempt) {
             self.metrics.judged(self.since(from));
         }
@@ -135,5 +136,25 @@ impl Reviewer {
 
     fn since(&self, from: Instant) -> Duration {
         self.clock.monotonic().saturating_duration_since(from)
+    }
+}
+
+/// Whether the attempt of a request may go on. A policy takes its time, up to seconds for a bundle: not on the thread that
+/// serves everybody.
+async fn judged(request: &AdmissionRequest<DynamicObject>, attempt: &Attempt<'_>, world: World) -> Review {
+    let is_quick =
+        !asks_policies(attempt) || world.policies.as_ref().is_none_or(|set| set.digest().is_empty());
+    // A Policy itself is compiled, its bundle loaded.
+    if is_quick && attempt.kind != Kind::Policy {
+        return review(attempt, &world);
+    }
+    let request = request.clone();
+    let apart = tokio::task::spawn_blocking(move || match Attempt::parse(&request) {
+        Ok(attempt) => review(&attempt, &world),
+        Err(error) => answer::unreadable(&error),
+    });
+    match apart.await {
+        Ok(review) => review,
+        Err(ended) => std::panic::resume_unwind(ended.into_panic()),
     }
 }
