@@ -204,8 +204,7 @@ mod tests {
     #[test]
     fn while_a_bundle_is_not_there_the_signer_decides_alone() {
         let compiled = Compiled::default();
-        let bundle =
-            json!({ "configMapRef": { "name": "rules" }, "digest": format!("sha256:{}", "0".repeat(64)) });
+        let bundle = json!({ "configMapRef": { "name": "rules", "key": "bundle" }, "digest": format!("sha256:{}", "0".repeat(64)) });
         let spec: PolicySpec = serde_json::from_value(json!({ "bundle": bundle })).unwrap();
         let mut bundled = Policy::new("bundled", spec);
         bundled.metadata.uid = Some("uid".to_owned());

@@ -20,7 +20,7 @@ mod state;
 
 use real::Real;
 use state::{Action, State, Trouble};
-use stateright::{Checker, Model, Property};
+use stateright::{Checker, HasDiscoveries, Model, Property};
 use std::collections::BTreeSet;
 
 /// The system under so much trouble.
@@ -92,7 +92,9 @@ impl System {
 fn check(trouble: Trouble, least: usize) {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let system = System { real: Real::new(), trouble };
-    let checked = system.checker().threads(threads).spawn_bfs().join();
+    // At the first thing that is wrong: what goes wrong may go on without end.
+    let checking = system.checker().threads(threads).finish_when(HasDiscoveries::AnyFailures);
+    let checked = checking.spawn_bfs().join();
     checked.assert_properties();
     let states = checked.unique_state_count();
     assert!(states > least, "only {states} states: the model has lost something that can happen");

@@ -56,8 +56,8 @@ impl Request {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Operator {
     token: u8,
-    /// Waits for an answer.
-    busy: bool,
+    /// What it waits for the answer to; another answer, as to what arrived twice, it does not hear.
+    busy: Option<Request>,
     /// Key that was asked with for this step and these names, with no answer yet.
     kept: Option<(u64, u8, u8)>,
     /// The newest step that the signer has told it of.
@@ -123,7 +123,7 @@ impl State {
     pub(crate) fn new(trouble: Trouble) -> Self {
         let operator = Operator {
             token: 0,
-            busy: false,
+            busy: None,
             kept: None,
             newest: 0,
             confirmed: None,
@@ -172,7 +172,8 @@ impl State {
         actions.extend([Action::Look, Action::Refresh(0), Action::Refresh(1)]);
         for request in &self.wire {
             actions.push(Action::Arrive(*request));
-            if self.left.twice > 0 {
+            let looks_up = matches!(request, Request::LookUp { .. });
+            if self.left.twice > 0 && !looks_up {
                 actions.push(Action::Twice(*request));
             }
             if self.left.lost > 0 && self.is_alive(request.sender()) {
@@ -246,8 +247,10 @@ impl State {
         if !self.given.late {
             self.wire.retain(|request| request.sender().who != who);
         }
+        // It changes nothing, and nobody waits for its answer any more.
+        self.wire.retain(|request| !matches!(request, Request::LookUp { .. }));
         let forgotten = Operator { kept: None, newest: 0, confirmed: None, superseded: None, ..before };
-        self.operators[who] = Operator { token, busy: false, ..forgotten };
+        self.operators[who] = Operator { token, busy: None, ..forgotten };
     }
 
     fn refresh(&mut self, who: usize) {
@@ -259,7 +262,7 @@ impl State {
     fn look(&self, real: &Real) -> Option<Self> {
         let who = self.leader;
         let operator = self.operators[who];
-        if operator.busy {
+        if operator.busy.is_some() {
             return None;
         }
         let Operator { names, told, newest, .. } = operator;
@@ -288,7 +291,7 @@ impl State {
                 }
             }
         };
-        next.operators[who].busy = true;
+        next.operators[who].busy = Some(request);
         next.send(request);
         Some(next)
     }
@@ -310,12 +313,12 @@ impl State {
             let operator = &mut self.operators[sender.who];
             (operator.confirmed, operator.superseded) = (confirmed, superseded);
         }
-        let waits = self.is_alive(sender) && self.operators[sender.who].busy;
+        let waits = self.is_alive(sender) && self.operators[sender.who].busy == Some(request);
         if !waits {
             return;
         }
         let operator = &mut self.operators[sender.who];
-        operator.busy = false;
+        operator.busy = None;
         if !heard {
             if let Request::Ask { names, step, key, .. } = request {
                 operator.kept = Some((step, names, key));
@@ -330,7 +333,7 @@ impl State {
         }
         // One that was overtaken finds that out before it goes on; what it had sent before may still arrive.
         if let Some(next) = answer.filter(|_| self.leader == sender.who) {
-            self.operators[sender.who].busy = true;
+            self.operators[sender.who].busy = Some(next);
             self.send(next);
         }
     }
