@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 const USERNAME: &str = "keywright.dev/requester-username";
 const GROUPS: &str = "keywright.dev/requester-groups";
+const EDITORS: &str = "keywright.dev/editor-usernames";
 
 fn annotations(object: &DynamicObject) -> BTreeMap<String, String> {
     object.metadata.annotations.clone().unwrap_or_default()
@@ -28,19 +29,24 @@ async fn the_author_is_stamped_over_what_was_forged_and_stays() {
     assert_eq!(stamp["mine"], "stays");
 
     let bob = acting_as(plane, "bob", &["dev"]).await;
-    for patch in [
-        json!({ "metadata": { "annotations": { USERNAME: "bob" } } }),
-        json!({ "metadata": { "annotations": { USERNAME: Value::Null, GROUPS: Value::Null } } }),
-        json!({ "spec": { "dnsNames": ["other.example.test"] } }),
+    // Who edits the spec is stamped beside the author, and nobody by hand.
+    let edited_by_bob: BTreeMap<String, String> =
+        stamp.clone().into_iter().chain([(EDITORS.to_owned(), "bob".to_owned())]).collect();
+    for (patch, stamp) in [
+        (json!({ "metadata": { "annotations": { USERNAME: "bob" } } }), &stamp),
+        (json!({ "metadata": { "annotations": { USERNAME: Value::Null, GROUPS: Value::Null } } }), &stamp),
+        (json!({ "metadata": { "annotations": { EDITORS: "ann" } } }), &stamp),
+        (json!({ "spec": { "dnsNames": ["other.example.test"] } }), &edited_by_bob),
+        (json!({ "metadata": { "annotations": { EDITORS: Value::Null } } }), &edited_by_bob),
     ] {
         let edited =
             certificates(bob.clone()).patch("web", &PatchParams::default(), &Patch::Merge(patch)).await;
-        assert_eq!(annotations(&edited.unwrap()), stamp);
+        assert_eq!(annotations(&edited.unwrap()), *stamp);
     }
     let applied = json!({ "apiVersion": "keywright.dev/v1alpha1", "kind": "Certificate", "spec": certificate("web")["spec"] });
     let how = PatchParams::apply("argocd-controller").force();
     let applied = certificates(bob).patch("web", &how, &Patch::Apply(applied)).await.unwrap();
-    assert_eq!(annotations(&applied), stamp);
+    assert_eq!(annotations(&applied), edited_by_bob);
 }
 
 #[tokio::test]
