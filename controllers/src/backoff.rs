@@ -24,6 +24,11 @@ impl Backoff {
         delay(*count, uid)
     }
 
+    /// Whether the last look at this object did not fail.
+    pub fn is_clear(&self, uid: &str) -> bool {
+        !self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).contains_key(uid)
+    }
+
     /// Forgets all objects but these.
     pub fn keep_only(&self, live: &HashSet<String>) {
         let mut failures = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

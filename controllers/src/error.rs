@@ -21,6 +21,9 @@ pub enum Error {
     /// What a request for approval came to is not in the signer's log yet, so it is kept.
     #[error("a request for approval is kept until it is in the signer's log: {0}")]
     NotLogged(String),
+    /// Policies changed a moment ago, and signer and operator have not read the same yet.
+    #[error("policies are read again: {0}")]
+    PoliciesChange(String),
     /// The work was told to its owner, and is tried again.
     #[error("{0}")]
     Told(String),
@@ -45,6 +48,7 @@ impl Error {
             Self::Behind(_) => "Behind",
             Self::Told(_) => "TriedAgain",
             Self::NotLogged(_) => "NotLogged",
+            Self::PoliciesChange(_) => "PoliciesChange",
         }
     }
 
@@ -57,7 +61,11 @@ impl Error {
                 _ => Retry::Backoff,
             },
             Self::Behind(_) => Retry::Soon(Duration::from_millis(100)),
-            Self::Key(_) | Self::Request(_) | Self::NotLogged(_) | Self::Told(_) => Retry::Backoff,
+            Self::Key(_)
+            | Self::Request(_)
+            | Self::NotLogged(_)
+            | Self::PoliciesChange(_)
+            | Self::Told(_) => Retry::Backoff,
         }
     }
 }

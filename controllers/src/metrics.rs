@@ -253,7 +253,7 @@ impl<S: Signer> Timed<S> {
     fn observe<T>(&self, method: &str, from: Instant, answer: &Result<T, SignerError>) {
         let result = match answer {
             Ok(_) => "success",
-            Err(SignerError::Unavailable(_)) => "unavailable",
+            Err(SignerError::Unavailable(_) | SignerError::PolicyStale(_)) => "unavailable",
             Err(
                 SignerError::KeyLost(_)
                 | SignerError::Loosening(_)

@@ -59,6 +59,9 @@ pub enum SignerError {
     /// A policy denies. Trying again helps when the policy was changed.
     #[error("{0}")]
     PolicyDenied(String),
+    /// Other policies are in force there than were asked here. Trying again helps once both have read the same.
+    #[error("{0}")]
+    PolicyStale(String),
     /// It refuses what was asked. Trying again helps only after a change.
     #[error("{0}")]
     Refused(String),
@@ -75,6 +78,7 @@ impl SignerError {
             Self::ApprovalRequired { .. } => "ApprovalRequired",
             Self::ApprovalInvalid { .. } => "ApprovalInvalid",
             Self::PolicyDenied(_) => "PolicyDenied",
+            Self::PolicyStale(_) => "PolicyStale",
             Self::Refused(_) => "Refused",
         }
     }
@@ -188,7 +192,6 @@ fn read(status: &Status) -> SignerError {
         | Reason::StaleFencingToken
         | Reason::AuthorityExpired
         | Reason::Unavailable
-        | Reason::PolicyStale
         | Reason::NotEnded
         | Reason::Internal => SignerError::Unavailable(words),
         Reason::StaleStep => SignerError::StaleStep { newest: refusal.newest_step, words },
@@ -202,6 +205,7 @@ fn read(status: &Status) -> SignerError {
         },
         Reason::ApprovalInvalid => SignerError::ApprovalInvalid { policies: refusal.policy_digest, words },
         Reason::PolicyDenied => SignerError::PolicyDenied(words),
+        Reason::PolicyStale => SignerError::PolicyStale(words),
         Reason::UnknownAuthority => SignerError::KeyLost(words),
         Reason::Loosening | Reason::Immutable => SignerError::Loosening(words),
         Reason::Malformed

@@ -126,7 +126,15 @@ async fn sign(
                 let words = unless_new(said, words);
                 return Ok(Outcome::PolicyDenied { words, leaf: before }.into());
             }
-            Err(Unmade::Signer(SignerError::Unavailable(words) | SignerError::KeyLost(words))) => {
+            // Its owner is told only if it lasts.
+            Err(Unmade::Signer(SignerError::PolicyStale(words))) if ctx.backoff.is_clear(&cert.uid) => {
+                return Err(Error::PoliciesChange(words));
+            }
+            Err(Unmade::Signer(
+                SignerError::Unavailable(words)
+                | SignerError::PolicyStale(words)
+                | SignerError::KeyLost(words),
+            )) => {
                 return Ok(Outcome::SignerUnavailable { words, leaf: before }.into());
             }
         },

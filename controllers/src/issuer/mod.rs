@@ -239,7 +239,9 @@ impl<I: AnyIssuer> Look<'_, I> {
 fn failed(error: SignerError) -> Outcome {
     match error {
         SignerError::ApprovalInvalid { words, .. } => Outcome::ApprovalNotTaken { words },
-        SignerError::Unavailable(words) => Outcome::SignerUnavailable { words },
+        SignerError::Unavailable(words) | SignerError::PolicyStale(words) => {
+            Outcome::SignerUnavailable { words }
+        }
         SignerError::KeyLost(words) => Outcome::KeyLost { words },
         SignerError::Loosening(words) => Outcome::LooseningRefused { words },
         // A step of an authority is one of its renewals, which the object's own status counts.

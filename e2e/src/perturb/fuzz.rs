@@ -91,7 +91,6 @@ impl Walker<'_> {
 
     /// A new object, some mutations, and the way back.
     async fn round(&self, name: &str, random: &mut Random) -> Result<Faults, Error> {
-        let cluster = &self.rig.cluster;
         let (place, leaf, base) = self.plant(name).await?;
         let mut story = Vec::new();
         let mut faults = Faults::new();
@@ -106,7 +105,7 @@ impl Walker<'_> {
             self.accepted.fetch_add(1, Ordering::AcqRel);
             let stood = self.stands(&changed, name).await?;
             if changed != place {
-                cluster.delete(&changed).await?;
+                self.remove(&changed).await?;
             }
             if let Err(words) = stood {
                 faults.push(format!("{place} after {}: {words}", story.join(", ")));
@@ -214,7 +213,17 @@ impl Walker<'_> {
         let cluster = &self.rig.cluster;
         cluster.delete(&format!("{}/{leaf}", path(self.namespace, "certificates"))).await?;
         cluster.delete(&format!("{}/{leaf}", path(self.namespace, "secrets"))).await?;
-        cluster.delete(place).await
+        self.remove(place).await
+    }
+
+    /// Deletes an object and waits until it is gone: finalizers take their time.
+    async fn remove(&self, place: &str) -> Result<(), Error> {
+        let cluster = &self.rig.cluster;
+        cluster.delete(place).await?;
+        wait_for(&format!("{place} is gone"), PATIENCE, async || {
+            Ok(cluster.get(place).await?.is_none().then_some(()))
+        })
+        .await
     }
 
     /// It says where it stands: Ready, or a reason.
@@ -228,7 +237,7 @@ impl Walker<'_> {
             Told::ByRequest => {
                 let request = self.file(name).await?;
                 let stands = self.until(&request, told).await?;
-                self.rig.cluster.delete(&request).await?;
+                self.remove(&request).await?;
                 Ok(stands)
             }
         }
