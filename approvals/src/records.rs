@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use keywright_crds::{
     ApprovalClassSpec, ApprovalDecision, ApprovalPhase, ApprovalProof, ApprovalRequest, ApprovalVerdict,
-    TargetEditor, UserIdentity, duration,
+    TargetEditor, TargetRef, UserIdentity, duration,
 };
 
 /// Annotation with the usernames of those who changed a spec since something last came of it: one a line, the latest last.
@@ -145,6 +145,18 @@ pub fn with_editors(mut authors: Authors, named: impl Iterator<Item = Identity>)
     authors
 }
 
+/// Whether an object of our kinds can be where a target is said to be. Whoever files a request may write any text there, and
+/// asking for what cannot exist is an error that never passes.
+pub fn can_exist(target: &TargetRef) -> bool {
+    let is_name = |text: &str| {
+        let good = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte);
+        !text.is_empty() && text.len() <= 253 && text.bytes().all(good)
+    };
+    let is_placed =
+        if target.kind == "ClusterIssuer" { target.namespace.is_empty() } else { is_name(&target.namespace) };
+    is_placed && is_name(&target.name)
+}
+
 /// Who made and who changed an object, as admission stamped its annotations.
 pub fn authors(meta: &ObjectMeta) -> Authors {
     Authors { creator: creator(meta), editors: editors(meta) }
@@ -237,6 +249,29 @@ mod tests {
         assert_eq!(read("ann\nbob", Some("u-a")), [pair("ann", "u-a"), pair("bob", "")]);
         assert_eq!(read("", None), []);
         assert_eq!(editors(&ObjectMeta::default()), []);
+    }
+
+    #[test]
+    fn a_target_that_no_object_can_be_is_told_from_one_that_may_be_there() {
+        let long = "a".repeat(254);
+        for (kind, namespace, name, may) in [
+            ("Certificate", "shop", "web", true),
+            ("ClusterIssuer", "", "root", true),
+            ("ClusterIssuer", "shop", "root", false),
+            ("Certificate", "", "web", false),
+            ("Certificate", "10.0.0.0/8", "web", false),
+            ("Issuer", "shop", "a b", false),
+            ("Issuer", "shop", "", false),
+            ("Certificate", "shop", long.as_str(), false),
+        ] {
+            let target = TargetRef {
+                kind: kind.to_owned(),
+                namespace: namespace.to_owned(),
+                name: name.to_owned(),
+                ..TargetRef::default()
+            };
+            assert_eq!(can_exist(&target), may, "{kind} {namespace}/{name}");
+        }
     }
 
     #[test]

@@ -120,7 +120,7 @@ pub(super) async fn target_now(ctx: &Context, request: &ApprovalRequest) -> Resu
     let target = &request.spec.target_ref;
     match ours(target) {
         // No object can have that name: there is nothing to ask for.
-        Some(ours) if !can_exist(&ours, target) => Ok(gone()),
+        Some(_) if !records::can_exist(target) => Ok(gone()),
         None => Ok((Authors::default(), Target::Foreign)),
         Some(Ours::Issuer) => {
             let api = Api::<Issuer>::namespaced(ctx.client.clone(), &target.namespace);
@@ -135,18 +135,6 @@ pub(super) async fn target_now(ctx: &Context, request: &ApprovalRequest) -> Resu
             let object = api.get_opt(&target.name).await?;
             Ok(of_certificate(object.as_ref(), &target.uid))
         }
-    }
-}
-
-/// Whether an object can be where the target is said to be: whoever filed the request may have written anything.
-fn can_exist(ours: &Ours, target: &TargetRef) -> bool {
-    let is_name = |text: &str| {
-        let good = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte);
-        !text.is_empty() && text.len() <= 253 && text.bytes().all(good)
-    };
-    match ours {
-        Ours::ClusterIssuer => is_name(&target.name),
-        Ours::Certificate | Ours::Issuer => is_name(&target.name) && is_name(&target.namespace),
     }
 }
 

@@ -168,6 +168,9 @@ impl Reader {
         } else {
             Api::namespaced_with(self.client.clone(), &target.namespace, &resource)
         };
+        if !records::can_exist(target) {
+            return Ok(None);
+        }
         let object = api.get_metadata_opt(&target.name).await.map_err(unavailable)?;
         let meant = object.filter(|object| object.uid().as_deref() == Some(&target.uid));
         Ok(meant.map(|object| records::authors(&object.metadata)))
