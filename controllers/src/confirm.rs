@@ -7,7 +7,6 @@
 
 use crate::context::Context;
 use aws_lc_rs::digest::{SHA256, digest};
-use jiff::SignedDuration;
 use keywright_controllers_core::certificate::decide::LeafFacts;
 use keywright_crds::Certificate;
 use keywright_signer_protocol::v1alpha1::{Counting, LookUpRequest, RequestKey};
@@ -139,7 +138,7 @@ async fn look_up(ctx: &Context, doubts: Vec<(String, Doubt)>) {
             }
         }
         Err(error) => {
-            tracing::debug!(%error, again_in = %SignedDuration::try_from(AGAIN).unwrap_or_default(), "not looked up");
+            tracing::debug!(%error, "not looked up; it is tried again");
             ctx.confirmations.put_back(doubts);
             tokio::time::sleep(AGAIN).await;
         }

@@ -30,8 +30,12 @@ pub struct Leaf {
     pub is_ca: bool,
     /// Kind of key.
     pub key: Key,
-    /// The certificate signing request, parsed.
-    pub csr: Csr,
+    /// Subject as RFC 4514 text; empty if there is none.
+    pub subject_text: String,
+    /// The key's algorithm by the name that is shown for it.
+    pub key_algorithm: String,
+    /// SHA-256 of the SubjectPublicKeyInfo, hex.
+    pub public_key_sha256: String,
 }
 
 /// The certificate of an authority whose key is, or will be, the signer's.
@@ -82,13 +86,23 @@ pub struct About {
 impl Question {
     /// About a leaf, or the certificate of an authority whose key is elsewhere.
     pub fn leaf(leaf: Leaf) -> Self {
+        let list = |field: &str| texts(&leaf.names[field]);
+        let csr = Csr {
+            subject: leaf.subject_text,
+            dns_names: list("dnsNames"),
+            ip_addresses: list("ipAddresses"),
+            uris: list("uris"),
+            email_addresses: list("emailAddresses"),
+            key_algorithm: leaf.key_algorithm,
+            public_key_sha256: leaf.public_key_sha256,
+        };
         let mut spec = subject_fields(leaf.subject);
         spec.extend(object(leaf.names));
         spec.insert("duration".into(), json!(duration(leaf.seconds)));
         spec.insert("usages".into(), json!(leaf.usages));
         spec.insert("isCA".into(), json!(leaf.is_ca));
         spec.insert("privateKey".into(), leaf.key.spec());
-        Self { request: "IssueCertificate", spec: Value::Object(spec), csr: Some(leaf.csr) }
+        Self { request: "IssueCertificate", spec: Value::Object(spec), csr: Some(csr) }
     }
 
     /// About the certificate of an authority whose key is the signer's.
@@ -141,6 +155,11 @@ impl Key {
     }
 }
 
+/// The texts of a list; none where it is absent.
+fn texts(list: &Value) -> Vec<String> {
+    list.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
 fn object(value: Value) -> Map<String, Value> {
     match value {
         Value::Object(fields) => fields,
@@ -183,7 +202,8 @@ mod tests {
             usages: vec!["server auth".to_owned()],
             is_ca: false,
             key: Key { algorithm: "ECDSA", size: Some(256) },
-            csr: Csr { key_algorithm: "ECDSA P-256".to_owned(), ..Csr::default() },
+            key_algorithm: "ECDSA P-256".to_owned(),
+            ..Leaf::default()
         };
         let input = Question::leaf(leaf).about(About {
             kind: "Certificate".to_owned(),
@@ -195,6 +215,9 @@ mod tests {
             ..About::default()
         });
         assert_eq!(input.request, "IssueCertificate");
+        let csr = input.csr.unwrap_or_default();
+        assert_eq!((csr.dns_names, csr.uris), (vec!["web.example.test".to_owned()], Vec::new()));
+        assert_eq!(csr.key_algorithm, "ECDSA P-256");
         assert_eq!(
             input.object,
             json!({

@@ -381,6 +381,8 @@ impl Signer for Service {
     ) -> Result<Response<wire::LookUpResponse>, Status> {
         let operation = Operation::LookUp;
         let caller = self.authorise(&request, operation).await?;
+        let over = self.within_rate(&caller, operation, None, Uid::NIL).await;
+        over.map_err(|refusal| status_of(&refusal.to_wire()))?;
         let answer = match parse::look_up(&request.into_inner()) {
             Ok(ask) => self.engine.look_up(ask, caller).await,
             Err(refusal) => Err(self.refused(refusal, caller, operation, None, None).await),

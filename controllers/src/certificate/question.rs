@@ -6,31 +6,21 @@ use keywright_controllers_core::certificate::decide::Order;
 use keywright_controllers_core::certificate::valid::ValidCertificate;
 use keywright_crds::{Certificate, IssuerKind};
 use keywright_pki::key::PublicKey;
-use keywright_policy::{Approval, Csr, Issuer, Key, Leaf, Question};
-use std::collections::BTreeSet;
+use keywright_policy::{Approval, Issuer, Key, Leaf, Question};
 
 /// What would be certified.
 pub(super) fn question(cert: &ValidCertificate, order: &Order, key: &PublicKey) -> Question {
-    let names = Names::from(&cert.sans);
-    let list = |all: &BTreeSet<String>| all.iter().cloned().collect();
     let (algorithm, size) = key.algorithm().spec();
-    let csr = Csr {
-        subject: cert.subject.to_string(),
-        dns_names: list(&names.dns_names),
-        ip_addresses: list(&names.ip_addresses),
-        uris: list(&names.uris),
-        email_addresses: list(&names.email_addresses),
-        key_algorithm: key.algorithm().to_string(),
-        public_key_sha256: hex::encode(key.spki_sha256()),
-    };
     Question::leaf(Leaf {
         subject: serde_json::json!(Subject::from(&cert.subject)),
-        names: serde_json::json!(names),
+        names: serde_json::json!(Names::from(&cert.sans)),
         seconds: order.life.as_secs().unsigned_abs(),
         usages: usage_names(&cert.usages).into_iter().collect(),
         is_ca: cert.is_ca,
         key: Key { algorithm, size },
-        csr,
+        subject_text: cert.subject.to_string(),
+        key_algorithm: key.algorithm().to_string(),
+        public_key_sha256: hex::encode(key.spki_sha256()),
     })
 }
 

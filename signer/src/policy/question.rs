@@ -4,11 +4,10 @@ use crate::ids::Uid;
 use crate::parse::{ValidEnsure, ValidIssue};
 use keywright_approvals::effect::{Names, Subject, usage_names};
 use keywright_pki::algorithm::KeyAlgorithm;
-use keywright_policy::{About, Approval, Authority, Csr, Input, Issuer, Key, Leaf, User};
+use keywright_policy::{About, Approval, Authority, Input, Issuer, Key, Leaf, User};
 use keywright_signer_cluster::{ObjectFacts, ObjectName};
 use keywright_signer_protocol::v1alpha1 as wire;
 use serde_json::json;
-use std::collections::BTreeSet;
 
 /// A question, before the facts that an API server knows.
 #[derive(Debug, Clone)]
@@ -28,25 +27,16 @@ pub struct Question {
 impl Question {
     /// About a leaf, or the certificate of an authority whose key is elsewhere.
     pub fn of_leaf(ask: &ValidIssue) -> Self {
-        let names = Names::from(&ask.sans);
-        let list = |all: &BTreeSet<String>| all.iter().cloned().collect();
-        let csr = Csr {
-            subject: ask.subject.to_string(),
-            dns_names: list(&names.dns_names),
-            ip_addresses: list(&names.ip_addresses),
-            uris: list(&names.uris),
-            email_addresses: list(&names.email_addresses),
-            key_algorithm: ask.public_key.algorithm().to_string(),
-            public_key_sha256: hex::encode(ask.public_key.spki_sha256()),
-        };
         let leaf = Leaf {
             subject: json!(Subject::from(&ask.subject)),
-            names: json!(names),
+            names: json!(Names::from(&ask.sans)),
             seconds: ask.duration,
             usages: usage_names(&ask.asked_usages).into_iter().collect(),
             is_ca: ask.is_ca,
             key: key(ask.public_key.algorithm()),
-            csr,
+            subject_text: ask.subject.to_string(),
+            key_algorithm: ask.public_key.algorithm().to_string(),
+            public_key_sha256: hex::encode(ask.public_key.spki_sha256()),
         };
         Self {
             object: name(&ask.object),
