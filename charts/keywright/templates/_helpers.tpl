@@ -24,6 +24,26 @@ app.kubernetes.io/instance: {{ (index . 0).Release.Name }}
 {{- end -}}
 {{- end }}
 
+{{/* Why what linters find is as it is, as annotations that Checkov and kube-linter read. Called with a list of keys. */}}
+{{- define "keywright.explained" -}}
+{{- $reasons := dict
+  "cpu" "CKV_K8S_11=A CPU limit would slow down issuing just when all is renewed at once; requests keep the share"
+  "digest" "CKV_K8S_43=Digests are those of your own images: image.digests takes them"
+  "pull" "CKV_K8S_15=A pod must start again while the registry is down; with image.digests the image cannot differ"
+  "token" "CKV_K8S_38=It speaks to the API server under its own ServiceAccount, whose rights are listed in docs/install.md"
+  "probes" "CKV_K8S_8=It runs once and ends"
+  "ready" "CKV_K8S_9=It runs once and ends, and serves nobody"
+-}}
+{{- range $index, $key := . }}
+checkov.io/skip{{ add1 $index }}: {{ required $key (get $reasons $key) | quote }}
+{{- end }}
+{{- end }}
+
+{{/* kube-linter's finding where copies are kept apart by other means. */}}
+{{- define "keywright.explainedSpread" -}}
+ignore-check.kube-linter.io/no-anti-affinity: "topologySpreadConstraints spread the pods over nodes"
+{{- end }}
+
 {{/* Pod Security `restricted`, for the pod. Mounted Secrets are readable by the group alone. */}}
 {{- define "keywright.podSecurityContext" -}}
 runAsNonRoot: true
