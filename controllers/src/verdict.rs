@@ -91,7 +91,7 @@ pub(crate) struct Asker<'a> {
 
 /// What policies said, and what the signer is told of it.
 pub(crate) struct Verdict {
-    /// Digest of the policies that were asked; empty: there are none.
+    /// Digest of the policies that were asked; empty: none applies.
     pub(crate) seen: String,
     /// Why not, for people.
     pub(crate) denied: Option<String>,
@@ -102,17 +102,16 @@ pub(crate) async fn ask(ctx: &Context, asker: Asker<'_>, question: impl FnOnce()
     let stored = ctx.caches.policies.state();
     let set = ctx.compiled.set(&stored).filter(|set| !set.digest().is_empty());
     let Some(set) = set else { return Verdict { seen: String::new(), denied: None } };
-    let seen = set.digest().to_owned();
     let now = ctx.clock.now();
     let input = input(asker, question(), now.round(jiff::Unit::Second).unwrap_or(now).to_string());
     match tokio::task::spawn_blocking(move || decide(&set, &input)).await {
-        Ok(denied) => Verdict { seen, denied },
+        Ok(verdict) => verdict,
         Err(ended) => std::panic::resume_unwind(ended.into_panic()),
     }
 }
 
-/// Why not. The words are those of the signer's refusal.
-fn decide(set: &PolicySet, input: &Input) -> Option<String> {
+/// The words of a denial are those of the signer's refusal.
+fn decide(set: &PolicySet, input: &Input) -> Verdict {
     let decision = set.decide(input);
     let denied = decision.denied();
     if let Ok(record) = serde_json::to_string(&decision.record(input)) {
@@ -122,7 +121,8 @@ fn decide(set: &PolicySet, input: &Input) -> Option<String> {
             tracing::debug!(target: "keywright::decision", decision = decision.id, record, "policies were asked");
         }
     }
-    denied.map(|Denied { rule, fix }| format!("{rule} (decision {}); {fix}", decision.id))
+    let denied = denied.map(|Denied { rule, fix }| format!("{rule} (decision {}); {fix}", decision.id));
+    Verdict { seen: decision.policy_digest, denied }
 }
 
 fn input(asker: Asker<'_>, question: Question, time: String) -> Input {

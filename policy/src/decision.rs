@@ -14,7 +14,7 @@ pub struct Decision {
     pub audited: Vec<Finding>,
     /// Follows from the input and the policies alone; hex, 32 characters. It stands in denials and in the log.
     pub id: String,
-    /// Digest of the policies that were asked.
+    /// Digest of the policies that were asked, those that apply; empty: none does.
     pub policy_digest: String,
 }
 

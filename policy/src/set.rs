@@ -53,19 +53,30 @@ impl PolicySet {
         &self.digest
     }
 
+    /// The same over those policies alone that apply to a question; empty if none does. What is decided follows from these
+    /// and the question, so a policy about other objects makes no decision another one.
+    pub fn digest_for(&self, input: &Input) -> String {
+        let digests: Vec<&str> = self.applying(input).map(Member::digest).collect();
+        if digests.is_empty() { String::new() } else { digest::of_texts(&digests) }
+    }
+
+    fn applying<'a>(&'a self, input: &'a Input) -> impl Iterator<Item = &'a Member> {
+        self.members().filter(|member| member.applies_to.matches(input))
+    }
+
     /// The policies, by name.
     pub fn members(&self) -> impl Iterator<Item = &Member> {
         self.members.iter().map(AsRef::as_ref)
     }
 
-    /// Asks every policy that applies.
+    /// Asks every policy that applies. The decision's digest is theirs.
     pub fn decide(&self, input: &Input) -> Decision {
         let (digest, asked) = read(input);
         let mut denials = BTreeSet::new();
         let mut classes = BTreeSet::new();
         let mut warnings = Vec::new();
         let mut audited = Vec::new();
-        for member in self.members.iter().filter(|member| member.applies_to.matches(input)) {
+        for member in self.applying(input) {
             let voice = match &member.compiled {
                 Ok(policy) => listen(policy, asked.as_ref()),
                 Err(problem) => Voice::of_none(member, problem),
@@ -86,8 +97,9 @@ impl PolicySet {
         } else {
             Outcome::RequireApproval { classes: classes.into_iter().collect() }
         };
-        let id = digest::decision_id(&digest, &self.digest);
-        Decision { outcome, warnings, audited, id, policy_digest: self.digest.clone() }
+        let policy_digest = self.digest_for(input);
+        let id = digest::decision_id(&digest, &policy_digest);
+        Decision { outcome, warnings, audited, id, policy_digest }
     }
 }
 

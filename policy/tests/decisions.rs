@@ -367,6 +367,25 @@ fn digests_and_ids_follow_from_what_was_asked_alone() {
 }
 
 #[test]
+fn policies_about_other_objects_make_no_decision_another_one() {
+    let elsewhere = |rules: &str| Source {
+        applies_to: AppliesTo { namespaces: vec!["other".to_owned()], ..AppliesTo::default() },
+        ..source("elsewhere", rules)
+    };
+    let here = source("here", "require_approval contains \"production\"");
+    let alone = set(vec![here.clone()]);
+    let beside = set(vec![here.clone(), elsewhere("deny contains \"no\"")]);
+    assert_ne!(alone.digest(), beside.digest());
+    assert_eq!(alone.decide(&input()), beside.decide(&input()));
+    assert_eq!(alone.digest_for(&input()), alone.digest());
+    assert_eq!(beside.digest_for(&input()), alone.digest());
+    assert_eq!(beside.decide(&input()).policy_digest, alone.digest());
+    assert_eq!(set(vec![elsewhere("allow := false")]).digest_for(&input()), "");
+    let edited = source("here", "require_approval contains \"other\"");
+    assert_ne!(set(vec![edited]).digest_for(&input()), alone.digest_for(&input()));
+}
+
+#[test]
 fn the_log_has_the_id_of_the_refusal_and_nothing_of_the_content() {
     let decision = ask("deny contains \"no\"");
     let record = serde_json::to_string(&decision.record(&input())).expect("json");

@@ -18,7 +18,7 @@ pub struct Question {
     pub uid: String,
     /// The authority that is to sign; none: a root signs itself.
     pub authority: Option<Uid>,
-    /// Digest of the policies of the API server that the asker saw; empty: it saw none, or does not say.
+    /// Digest of the policies of the API server that the asker saw to apply; empty: it saw none, or does not say.
     pub seen: String,
     facts: wire::PolicyFacts,
     asked: keywright_policy::Question,

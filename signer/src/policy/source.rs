@@ -4,7 +4,7 @@ use super::question::Question;
 use super::verdict::Verdict;
 use jiff::{SignedDuration, Timestamp};
 use keywright_ambient::Clock;
-use keywright_policy::{Approval, BundleRef, Found, Member, PolicySet, Problem};
+use keywright_policy::{Approval, BundleRef, Found, Input, Member, PolicySet, Problem};
 use keywright_signer_cluster::{ObjectName, PolicySource, ReadError, StoredPolicy};
 use serde::Deserialize;
 use serde_json::Value;
@@ -35,8 +35,8 @@ struct Cluster {
 #[derive(Clone)]
 struct InForce {
     set: Arc<PolicySet>,
-    /// Digest of those of the API server alone: what an asker sees.
-    seen: Arc<str>,
+    /// Those of the API server alone: what an asker sees.
+    own: Arc<PolicySet>,
 }
 
 #[derive(Default)]
@@ -112,62 +112,69 @@ impl Policies {
         approvals: Vec<Approval>,
         clock: &dyn Clock,
     ) -> Result<Verdict, ReadError> {
-        let set = match &self.cluster {
-            // Whoever asks saw policies that this signer knows nothing of.
-            None => Arc::clone(&self.fixed_set),
-            Some(cluster) => {
-                let in_force = cluster.in_force(&self.fixed, &question.seen, clock).await?;
-                if !question.seen.is_empty() && *question.seen != *in_force.seen {
-                    return Ok(Verdict::stale(in_force.set.digest()));
-                }
-                in_force.set
-            }
-        };
-        if set.digest().is_empty() {
-            return Ok(Verdict::default());
-        }
-        let (facts, issuer) = match &self.cluster {
-            None => (question.told(), None),
-            Some(cluster) => {
-                let Some(facts) = cluster.source.object(&question.object, &question.uid).await? else {
-                    let ObjectName { kind, namespace, name } = &question.object;
-                    return Ok(Verdict::without_object(set.digest(), &format!("{kind} {namespace}/{name}")));
-                };
-                let issuer = match question.authority {
-                    Some(uid) => Some(cluster.issuer(&uid.to_string()).await?),
-                    None => None,
-                };
-                (facts, issuer)
-            }
-        };
         // What a policy was shown it may have counted on: so it has to hold for this effect, and is used up by it.
         let shown: Vec<String> = approvals.iter().map(|approval| approval.class.clone()).collect();
-        let input = question.input(facts, issuer, approvals, clock.now());
-        // A slow policy must not hold up whoever is served beside it.
-        let decided = tokio::task::spawn_blocking(move || (set.decide(&input), input)).await;
-        let (decision, input) = decided.map_err(|ended| ReadError::Unavailable(ended.to_string()))?;
-        if let Ok(record) = serde_json::to_string(&decision.record(&input)) {
-            tracing::debug!(target: "keywright::decision", decision = decision.id, record, "policies were asked");
+        let Some(cluster) = &self.cluster else {
+            // Whoever asks saw policies that this signer knows nothing of.
+            if self.fixed_set.digest().is_empty() {
+                return Ok(Verdict::default());
+            }
+            let facts = question.told();
+            let input = question.input(facts, None, approvals, clock.now());
+            return Ok(decide(Arc::clone(&self.fixed_set), input).await?.and_classes(shown));
+        };
+        let seen = question.seen.clone();
+        // Whoever saw some where none are known here knows more.
+        let known = |found: &InForce| seen.is_empty() || !found.set.digest().is_empty();
+        let mut in_force = cluster.in_force(&self.fixed, clock, known).await?;
+        if in_force.set.digest().is_empty() {
+            return Ok(if seen.is_empty() { Verdict::default() } else { Verdict::stale("") });
         }
-        Ok(Verdict::of(decision).and_classes(shown))
+        let Some(facts) = cluster.source.object(&question.object, &question.uid).await? else {
+            let ObjectName { kind, namespace, name } = &question.object;
+            let named = format!("{kind} {namespace}/{name}");
+            return Ok(Verdict::without_object(in_force.set.digest(), &named));
+        };
+        let issuer = match question.authority {
+            Some(uid) => Some(cluster.issuer(&uid.to_string()).await?),
+            None => None,
+        };
+        let input = question.input(facts, issuer, approvals, clock.now());
+        let are_those_seen = |found: &InForce| seen.is_empty() || found.own.digest_for(&input) == seen;
+        if !are_those_seen(&in_force) {
+            in_force = cluster.in_force(&self.fixed, clock, are_those_seen).await?;
+            if !are_those_seen(&in_force) {
+                return Ok(Verdict::stale(&in_force.set.digest_for(&input)));
+            }
+        }
+        Ok(decide(in_force.set, input).await?.and_classes(shown))
     }
 }
 
+/// Asks them, where a slow policy does not hold up whoever is served beside it.
+async fn decide(set: Arc<PolicySet>, input: Input) -> Result<Verdict, ReadError> {
+    let decided = tokio::task::spawn_blocking(move || (set.decide(&input), input)).await;
+    let (decision, input) = decided.map_err(|ended| ReadError::Unavailable(ended.to_string()))?;
+    if let Ok(record) = serde_json::to_string(&decision.record(&input)) {
+        tracing::debug!(target: "keywright::decision", decision = decision.id, record, "policies were asked");
+    }
+    Ok(Verdict::of(decision))
+}
+
 impl Cluster {
-    /// The policies, read again if they are older than [`FRESH`] or the asker saw others; what did not change is not
-    /// compiled again. `seen`: digest of those that it saw; empty: it does not say.
+    /// The policies, read again if they are older than [`FRESH`] or not `wanted`; what did not change is not compiled again.
     async fn in_force(
         &self,
         fixed: &[Arc<Member>],
-        seen: &str,
         clock: &dyn Clock,
+        wanted: impl Fn(&InForce) -> bool,
     ) -> Result<InForce, ReadError> {
         let mut kept = self.kept.lock().await;
         // A clock that was set back makes the list look younger than it is, or from the future: then it is read again.
         let now = clock.now();
         if let Some((at, in_force)) = &kept.read
             && (SignedDuration::ZERO..FRESH).contains(&now.duration_since(*at))
-            && (seen.is_empty() || *in_force.seen == *seen)
+            && wanted(in_force)
         {
             return Ok(in_force.clone());
         }
@@ -186,7 +193,7 @@ impl Cluster {
         let all = own.iter().chain(fixed).cloned().collect();
         kept.members = members;
         let of = |members| PolicySet::new(members).map_err(|same| ReadError::Unavailable(same.to_string()));
-        let in_force = InForce { set: Arc::new(of(all)?), seen: of(own)?.digest().into() };
+        let in_force = InForce { set: Arc::new(of(all)?), own: Arc::new(of(own)?) };
         kept.read = Some((now, in_force.clone()));
         Ok(in_force)
     }
