@@ -34,6 +34,8 @@ pub enum Error {
 pub enum Retry {
     /// Soon, and later each time.
     Backoff,
+    /// The same, but never later than this.
+    Within(Duration),
     /// As soon as the cache has caught up.
     Soon(Duration),
 }
@@ -61,11 +63,9 @@ impl Error {
                 _ => Retry::Backoff,
             },
             Self::Behind(_) => Retry::Soon(Duration::from_millis(100)),
-            Self::Key(_)
-            | Self::Request(_)
-            | Self::NotLogged(_)
-            | Self::PoliciesChange(_)
-            | Self::Told(_) => Retry::Backoff,
+            // Who edits policies all the time must not hold up issuing longer than that.
+            Self::PoliciesChange(_) => Retry::Within(Duration::from_secs(4)),
+            Self::Key(_) | Self::Request(_) | Self::NotLogged(_) | Self::Told(_) => Retry::Backoff,
         }
     }
 }

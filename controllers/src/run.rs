@@ -178,6 +178,7 @@ fn after<K: Resource<DynamicType = ()>>(object: &K, error: &Error, ctx: &Context
     let uid = object.meta().uid.as_deref().unwrap_or_default();
     let wait = match error.retry() {
         Retry::Backoff => ctx.backoff.failed(uid),
+        Retry::Within(most) => ctx.backoff.failed(uid).min(most),
         Retry::Soon(wait) => wait,
     };
     let name = object.name_any();

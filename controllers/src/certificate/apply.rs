@@ -130,11 +130,10 @@ async fn sign(
             Err(Unmade::Signer(SignerError::PolicyStale(words))) if ctx.backoff.is_clear(&cert.uid) => {
                 return Err(Error::PoliciesChange(words));
             }
-            Err(Unmade::Signer(
-                SignerError::Unavailable(words)
-                | SignerError::PolicyStale(words)
-                | SignerError::KeyLost(words),
-            )) => {
+            Err(Unmade::Signer(SignerError::PolicyStale(words))) => {
+                return Ok(Outcome::PoliciesChange { words, leaf: before }.into());
+            }
+            Err(Unmade::Signer(SignerError::Unavailable(words) | SignerError::KeyLost(words))) => {
                 return Ok(Outcome::SignerUnavailable { words, leaf: before }.into());
             }
         },

@@ -171,5 +171,6 @@ fn next_look(ctx: &Context, uid: &str, outcome: &Outcome, now: Timestamp) -> Res
         | Outcome::SignerUnavailable { words, .. }
         | Outcome::AnswerUnusable { words, .. }
         | Outcome::SecretNotWritten { words, .. } => Err(Error::Told(words.clone())),
+        Outcome::PoliciesChange { words, .. } => Err(Error::PoliciesChange(words.clone())),
     }
 }

@@ -239,9 +239,8 @@ impl<I: AnyIssuer> Look<'_, I> {
 fn failed(error: SignerError) -> Outcome {
     match error {
         SignerError::ApprovalInvalid { words, .. } => Outcome::ApprovalNotTaken { words },
-        SignerError::Unavailable(words) | SignerError::PolicyStale(words) => {
-            Outcome::SignerUnavailable { words }
-        }
+        SignerError::Unavailable(words) => Outcome::SignerUnavailable { words },
+        SignerError::PolicyStale(words) => Outcome::PoliciesChange { words },
         SignerError::KeyLost(words) => Outcome::KeyLost { words },
         SignerError::Loosening(words) => Outcome::LooseningRefused { words },
         // A step of an authority is one of its renewals, which the object's own status counts.
@@ -267,6 +266,7 @@ async fn say<I: AnyIssuer + Placed>(
         Outcome::Current { created, .. } => *created,
         Outcome::Waiting { .. }
         | Outcome::SignerUnavailable { .. }
+        | Outcome::PoliciesChange { .. }
         | Outcome::AwaitingApproval { .. }
         | Outcome::ApprovalNotTaken { .. } => false,
         Outcome::KeyLost { .. }
@@ -307,5 +307,6 @@ fn next_look(ctx: &Context, uid: &str, outcome: &Outcome, now: Timestamp) -> Res
         Outcome::SignerUnavailable { words } | Outcome::ApprovalNotTaken { words } => {
             Err(Error::Told(words.clone()))
         }
+        Outcome::PoliciesChange { words } => Err(Error::PoliciesChange(words.clone())),
     }
 }

@@ -25,6 +25,8 @@ pub enum Outcome {
     PolicyDenied { words: String, leaf: Option<LeafFacts> },
     /// The signer gave no answer, or could not sign just now.
     SignerUnavailable { words: String, leaf: Option<LeafFacts> },
+    /// The signer has read other policies than were asked here, and goes on when both have read the same.
+    PoliciesChange { words: String, leaf: Option<LeafFacts> },
     /// The signer's answer is not what was asked for.
     AnswerUnusable { words: String, leaf: Option<LeafFacts> },
     /// The API server refused to store the Secret: a quota, a policy, a missing permission.
@@ -64,6 +66,7 @@ impl Outcome {
             | Self::ApprovalNotTaken { leaf, .. }
             | Self::PolicyDenied { leaf, .. }
             | Self::SignerUnavailable { leaf, .. }
+            | Self::PoliciesChange { leaf, .. }
             | Self::AnswerUnusable { leaf, .. }
             | Self::SecretNotWritten { leaf, .. } => leaf.as_ref(),
             Self::Blocked { .. } => None,
@@ -119,6 +122,11 @@ impl Outcome {
                 State::InProgress,
                 "SignerUnavailable",
                 format!("The signer could not sign: {words}. It is tried again.{}", meanwhile(leaf.as_ref())),
+            ),
+            Self::PoliciesChange { words, leaf } => (
+                State::InProgress,
+                "PoliciesChange",
+                format!("Policies just changed: {words}. It is tried again.{}", meanwhile(leaf.as_ref())),
             ),
             Self::AnswerUnusable { words, leaf } => (
                 State::InProgress,

@@ -51,6 +51,7 @@ fn approval(old: Option<&ObjectApproval>, outcome: &Outcome, now: Timestamp) -> 
         | Outcome::ApprovalNotTaken { .. }
         | Outcome::PolicyDenied { .. }
         | Outcome::SignerUnavailable { .. }
+        | Outcome::PoliciesChange { .. }
         | Outcome::AnswerUnusable { .. }
         | Outcome::SecretNotWritten { .. }
         | Outcome::Blocked { .. } => old,

@@ -31,6 +31,8 @@ pub enum Outcome {
     Waiting { on: Waiting, parent: IssuerRef },
     /// The signer gave no answer, or could not sign just now.
     SignerUnavailable { words: String },
+    /// The signer has read other policies than were asked here, and goes on when both have read the same.
+    PoliciesChange { words: String },
     /// The signer holds another key for this object than its status says, or none where there was one.
     KeyLost { words: String },
     /// The spec makes no sense.
@@ -98,6 +100,11 @@ impl Outcome {
                 "SignerUnavailable",
                 format!("The signer could not be asked: {words}. It is tried again."),
             ),
+            Self::PoliciesChange { words } => (
+                State::InProgress,
+                "PoliciesChange",
+                format!("Policies just changed: {words}. It is tried again."),
+            ),
             Self::KeyLost { words } => (
                 State::Failed,
                 "KeyLost",
@@ -135,6 +142,7 @@ pub fn status(old: &IssuerStatus, outcome: &Outcome, generation: i64, now: Times
         | Outcome::ApprovalNotTaken { .. }
         | Outcome::Waiting { .. }
         | Outcome::SignerUnavailable { .. }
+        | Outcome::PoliciesChange { .. }
         | Outcome::KeyLost { .. }
         | Outcome::Invalid { .. }
         | Outcome::Refused { .. }
@@ -166,6 +174,7 @@ fn approval(old: &IssuerStatus, outcome: &Outcome, now: Timestamp) -> Option<Obj
         | Outcome::ApprovalNotTaken { .. }
         | Outcome::Waiting { .. }
         | Outcome::SignerUnavailable { .. }
+        | Outcome::PoliciesChange { .. }
         | Outcome::KeyLost { .. }
         | Outcome::Invalid { .. }
         | Outcome::Refused { .. }

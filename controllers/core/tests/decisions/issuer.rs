@@ -215,6 +215,7 @@ fn every_outcome_has_one_state_one_reason_and_helpful_words() {
         ),
         (Outcome::Waiting { on: not_ready, parent: parent() }, State::InProgress, "ParentNotReady", "no"),
         (Outcome::SignerUnavailable { words: words() }, State::InProgress, "SignerUnavailable", "so it is."),
+        (Outcome::PoliciesChange { words: words() }, State::InProgress, "PoliciesChange", "so it is."),
         (Outcome::KeyLost { words: words() }, State::Failed, "KeyLost", "Bring the signer's volume back"),
         (Outcome::Invalid { problem }, State::Failed, "InvalidSpec", "exactly one of"),
         (Outcome::Refused { words: words() }, State::Failed, "Refused", "so it is."),

@@ -47,6 +47,12 @@ fn every_outcome_has_one_state_one_reason_and_helpful_words() {
             "because of this",
         ),
         (
+            Outcome::PoliciesChange { words: words(), leaf: Some(leaf()) },
+            State::InProgress,
+            "PoliciesChange",
+            "Meanwhile the Secret holds a certificate",
+        ),
+        (
             Outcome::AnswerUnusable { words: words(), leaf: None },
             State::InProgress,
             "AnswerUnusable",
