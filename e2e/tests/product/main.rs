@@ -7,6 +7,7 @@
 
 mod algorithms;
 mod approvals;
+mod approvals_argo;
 mod approvals_edits;
 mod approvals_ended;
 mod approvals_signed;
@@ -16,6 +17,8 @@ mod example;
 mod foreign;
 mod interruptions;
 mod loosening;
+#[path = "../support/lua.rs"]
+mod lua;
 mod notices;
 mod policies;
 mod refusals;
