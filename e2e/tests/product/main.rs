@@ -14,6 +14,7 @@ mod approvals_signed;
 mod approvals_worst;
 mod cluster;
 mod example;
+mod flux;
 mod foreign;
 mod interruptions;
 mod loosening;
