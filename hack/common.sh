@@ -26,3 +26,16 @@ summary() {
   printf '%5d s  together\n' "$SECONDS"
   exit "$failed"
 }
+
+# go_command GO.MOD   a Go toolchain that is new enough for this module, or nothing.
+go_command() {
+  local wanted found go
+  wanted=$(sed -nE 's/^go ([0-9.]+)$/\1/p' "$1")
+  for go in go /usr/local/go/bin/go "$cache"/go-*/go/bin/go; do
+    found=$(GOTOOLCHAIN=local "$go" env GOVERSION 2>/dev/null) || continue
+    if [ "$(printf '%s\n' "$wanted" "${found#go}" | sort -V | head -1)" = "$wanted" ]; then
+      echo "$go"
+      return
+    fi
+  done
+}

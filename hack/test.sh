@@ -41,6 +41,14 @@ alerts() {
   return $verdict
 }
 
+# What needs a foreign program that takes minutes to build: run where its script has built it.
+foreign() {
+  local variable=$1 name=$2 program
+  shift 2
+  program=$(hack/go-program.sh "e2e/$name" --where 2>/dev/null) || { echo "$name: SKIPPED, it is not built; hack/$name.sh builds it and runs these tests"; return 0; }
+  env "$variable=$program" cargo nextest run --release --locked --workspace --profile ci --ignore-default-filter "$@"
+}
+
 # All that ships and all that tests it, in one call: what is chosen apart has other features, and dependencies twice.
 built=${CARGO_TARGET_DIR:-target}/release
 everything() { cargo build --quiet --release --locked --workspace --all-targets; }
@@ -57,7 +65,9 @@ stage "programs and tests" everything
 stage "generated files" "$built/crdgen" --check
 stage "unit tests" tests 'not package(keywright-e2e)'
 stage "fuzz targets over their seeds" "$built/smoke" 20000 .keywright/fuzz
+stage "custody against Vault" foreign KEYWRIGHT_VAULT_SERVER vault --test vault_server
 stage "tests from outside" tests 'package(keywright-e2e)'
+stage "our kinds under Flux" foreign KEYWRIGHT_FLUX flux --test product -E 'test(/^flux::/)'
 stage "perturbation" "$built/keywright-perturb" short
 stage "cluster of two nodes" e2e/cluster/ci.sh
 summary

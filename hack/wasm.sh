@@ -12,22 +12,9 @@ what=${1:-}
 case $what in '' | update) ;; *) echo "usage: hack/wasm.sh [update]" >&2; exit 2 ;; esac
 table=policy/tests/data/table
 
-# A Go toolchain that is new enough for OPA, or none.
-go_command() {
-  local wanted found go
-  wanted=$(sed -nE 's/^go ([0-9.]+)$/\1/p' policy/opa-table/go.mod)
-  for go in go /usr/local/go/bin/go "$cache"/go-*/go/bin/go; do
-    found=$(GOTOOLCHAIN=local "$go" env GOVERSION 2>/dev/null) || continue
-    if [ "$(printf '%s\n' "$wanted" "${found#go}" | sort -V | head -1)" = "$wanted" ]; then
-      echo "$go"
-      return
-    fi
-  done
-}
-
 opa() {
   local go folder file verdict=0
-  go=$(go_command)
+  go=$(go_command policy/opa-table/go.mod)
   if [ -z "$go" ]; then
     echo "opa: SKIPPED, there is no Go of the version in policy/opa-table/go.mod; hack/setup.sh says how to get one"
     [ "$what" != update ]

@@ -188,25 +188,14 @@ pub struct Rewrapped {
     pub keys: usize,
 }
 
-/// The key to re-wrap to: a file's own, or the root key of an envelope that an earlier try left, or a new one.
+/// The key to re-wrap to: a file's own, or a new root key. Of envelopes that an earlier try left none is used: beside one
+/// that never came into force lies, after a crash between commit and removal, one that was replaced.
 fn target(spec: &KekSpec, state: &Path, from: &str, entropy: &dyn Entropy) -> Result<Kek, KeepError> {
     match Keeper::of(spec) {
         Keeper::Custodian(custodian) => {
             let mut envelopes = Envelopes::load(state)?;
-            let left = envelopes
-                .envelopes
-                .iter()
-                .rev()
-                .find(|envelope| envelope.root != from && custodian.fits(&envelope.wrapped));
-            match left.map(|envelope| unwrapped(&custodian, envelope)) {
-                Some(Ok(kek)) => Ok(kek),
-                Some(Err(error)) if !error.is_wrong_key() => Err(error),
-                Some(Err(_)) | None => {
-                    // An envelope that does not open now (another passphrase) never came into force.
-                    envelopes.envelopes.retain(|envelope| envelope.root == from);
-                    new_root(&custodian, state, envelopes, entropy)
-                }
-            }
+            envelopes.envelopes.retain(|envelope| envelope.root == from);
+            new_root(&custodian, state, envelopes, entropy)
         }
         Keeper::File(path) => Ok(Kek::read(path)?),
     }
@@ -215,7 +204,7 @@ fn target(spec: &KekSpec, state: &Path, from: &str, entropy: &dyn Entropy) -> Re
 /// Seals everything of the state folder under another key-encryption key. The signer must be stopped.
 ///
 /// `from` and `to` may name the same custodian: its root key is then replaced, and wrapped by the newest version of its
-/// key. Errors: nothing was changed; doing the same again goes on.
+/// key. Errors: nothing was changed. After a crash, do the same again.
 pub fn rewrap(
     from: &KekSpec,
     to: &KekSpec,

@@ -303,6 +303,28 @@ fn a_rewrap_that_is_killed_at_any_moment_leaves_one_key_in_force_and_goes_on() {
 }
 
 #[test]
+fn a_rewrap_in_place_never_goes_back_to_a_root_key_that_was_replaced() {
+    let dir = tempfile::tempdir().unwrap();
+    let (state, pw) = (dir.path().join("state"), passphrase(dir.path(), "pw"));
+    drop(engine(&state, &pw, KeyStore::Memory).unwrap());
+    let file = state.join("kek.json");
+    let envelopes =
+        |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap()["envelopes"][0].clone();
+    let before = std::fs::read_to_string(&file).unwrap();
+    let first = custody::rewrap(&pw, &pw, &state, NOW_SECONDS, &SystemEntropy).unwrap();
+    let after = std::fs::read_to_string(&file).unwrap();
+    // As a crash leaves it between the commit and the removal of the old envelope.
+    let both = serde_json::json!({ "version": 1, "envelopes": [envelopes(&before), envelopes(&after)] });
+    std::fs::write(&file, both.to_string()).unwrap();
+    custody::open(&pw, &state, &SystemEntropy).unwrap();
+    let second = custody::rewrap(&pw, &pw, &state, NOW_SECONDS, &SystemEntropy).unwrap();
+    assert_eq!(second.from, first.to);
+    assert!(second.to != first.from && second.to != first.to, "a root key of its own: {first:?} {second:?}");
+    assert_eq!(custody::status(&state).unwrap().envelopes.len(), 1);
+    drop(engine(&state, &pw, KeyStore::Memory).unwrap());
+}
+
+#[test]
 fn the_binary_goes_over_to_a_transit_key_and_does_not_start_while_the_server_is_sealed() {
     let dir = tempfile::tempdir().unwrap();
     let (state, file) = (state_of(dir.path()), file_kek(dir.path(), "kek"));

@@ -7,15 +7,19 @@
 
 mod algorithms;
 mod approvals;
+mod approvals_argo;
 mod approvals_edits;
 mod approvals_ended;
 mod approvals_signed;
 mod approvals_worst;
 mod cluster;
 mod example;
+mod flux;
 mod foreign;
 mod interruptions;
 mod loosening;
+#[path = "../support/lua.rs"]
+mod lua;
 mod notices;
 mod policies;
 mod refusals;

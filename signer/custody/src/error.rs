@@ -30,6 +30,8 @@ pub enum Kind {
     Unsupported,
     /// The token was removed, the server does not answer or is sealed.
     Unreachable,
+    /// The server's certificate is not from an authority that is trusted, not for this address, or not valid now.
+    Untrusted,
     /// All sessions of the token are taken.
     Busy,
     /// The disk, or a library.
@@ -66,6 +68,7 @@ impl CustodyError {
             | Kind::Ambiguous
             | Kind::WrongKey
             | Kind::Unsupported
+            | Kind::Untrusted
             | Kind::System => Retry::OnChange,
         }
     }

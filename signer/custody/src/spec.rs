@@ -69,7 +69,7 @@ pub struct TransitSpec {
     pub token: SecretSource,
     /// Namespace, where the server has them.
     pub namespace: Option<String>,
-    /// PEM file with the authorities that the server's certificate may come from; none: the system's.
+    /// PEM file with authorities that the server's certificate may come from, besides the system's.
     pub ca: Option<PathBuf>,
     /// Longest wait for one answer.
     pub timeout: Duration,

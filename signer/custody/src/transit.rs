@@ -14,7 +14,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use keywright_secmem::on_keys;
 use rustls::crypto::aws_lc_rs;
+use std::error::Error;
 use std::future::Future;
+use std::io;
 use vaultrs::client::{VaultClient, VaultClientSettingsBuilder};
 use vaultrs::error::ClientError;
 use vaultrs::{token, transit};
@@ -107,6 +109,22 @@ impl<'a> Visit<'a> {
     }
 }
 
+/// Why the server was not trusted, where that is what went wrong. Looks into `io::Error`s too, which hide what they carry.
+fn distrust(error: &(dyn Error + 'static)) -> Option<String> {
+    let mut cause = Some(error);
+    while let Some(one) = cause {
+        if let Some(rustls::Error::InvalidCertificate(why)) = one.downcast_ref() {
+            return Some(why.to_string());
+        }
+        let carried = one.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        cause = match carried {
+            Some(carried) => Some(carried),
+            None => one.source(),
+        };
+    }
+    None
+}
+
 /// The reaction to what the server or the network said.
 fn refused(spec: &TransitSpec, operation: &str, error: &ClientError) -> CustodyError {
     let TransitSpec { mount, key, .. } = spec;
@@ -139,8 +157,21 @@ fn refused(spec: &TransitSpec, operation: &str, error: &ClientError) -> CustodyE
             return fail(Kind::Unsupported, format!("{operation}: the answer is not one of this API"), fix);
         }
         other => {
+            if let Some(why) = distrust(other) {
+                let ca = match &spec.ca {
+                    Some(path) => {
+                        format!("put the authority of the server's certificate into {}", path.display())
+                    }
+                    None => "name the authority of the server's certificate in ca-file".to_owned(),
+                };
+                return fail(
+                    Kind::Untrusted,
+                    format!("{operation}: the server's certificate is not trusted: {why}"),
+                    format!("{ca}, and write the address as the certificate has it"),
+                );
+            }
             let mut rule = format!("{operation}: the server gave no answer: {other}");
-            let mut cause = std::error::Error::source(other);
+            let mut cause = Error::source(other);
             while let Some(deeper) = cause {
                 if deeper.is::<serde_json::Error>() {
                     let fix = "see that the address is that of a Vault or OpenBao server".to_owned();
@@ -154,8 +185,7 @@ fn refused(spec: &TransitSpec, operation: &str, error: &ClientError) -> CustodyE
             return fail(
                 Kind::Unreachable,
                 rule.chars().filter(|c| !c.is_control()).take(400).collect(),
-                "see that the server runs, that this host reaches it, and that ca-file holds its authority"
-                    .into(),
+                "see that the server runs and that this host reaches it".into(),
             );
         }
     };
@@ -164,7 +194,8 @@ fn refused(spec: &TransitSpec, operation: &str, error: &ClientError) -> CustodyE
             Kind::Refused,
             format!("{operation}: permission denied ({said})"),
             format!(
-                "put a valid token in {}, with a policy that allows update on {mount}/encrypt/{key} and {mount}/decrypt/{key}",
+                "put a valid token in {}, with a policy that allows update on {mount}/encrypt/{key} and {mount}/decrypt/{key}, \
+                 and see that the key exists: to a token that may not make it, a missing key is a forbidden one",
                 spec.token
             ),
         ),
@@ -197,11 +228,19 @@ fn refused(spec: &TransitSpec, operation: &str, error: &ClientError) -> CustodyE
 }
 
 /// Wraps the root key with the newest version of the transit key.
+///
+/// Errors: `NotFound` when there is no such key. A server would make it for a token that may create it, and a name that
+/// is mistyped would be a key of its own; a token that may not read keys may not make them either, as a rule.
 pub(crate) fn wrap(spec: &TransitSpec, root: &RootKey) -> Result<Wrapped, CustodyError> {
     let plain = Zeroizing::new(STANDARD.encode(root.as_bytes()));
     let answer = finish(spec, async {
         let visit = Visit::begin(spec).await?;
         let (mount, key) = visit.key();
+        if let Err(error @ ClientError::APIError { code: 404, .. }) =
+            transit::key::read(&visit.client, mount, key).await
+        {
+            return Err(refused(spec, "encrypt", &error));
+        }
         let answer = transit::data::encrypt(&visit.client, mount, key, &plain, None).await;
         answer.map_err(|error| refused(spec, "encrypt", &error))
     })?;

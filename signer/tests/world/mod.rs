@@ -26,6 +26,8 @@ pub struct World {
     pub listen: SocketAddr,
     pub health: SocketAddr,
     pub log: SocketAddr,
+    /// Where the key-encryption key is, if it is not the file `kek`.
+    pub kek: Option<String>,
     /// Base URL of a collector of spans, if there is one.
     pub collector: Option<String>,
     pub process: Option<Child>,
@@ -67,6 +69,7 @@ impl World {
             listen: free_address(),
             health: free_address(),
             log: free_address(),
+            kek: None,
             collector: None,
             process: None,
         };
@@ -85,9 +88,13 @@ impl World {
     pub fn run(&self) -> Command {
         let mut command = Command::new(BINARY);
         command.arg("run");
-        for (option, value) in [("state-dir", "state"), ("kek-file", "kek"), ("tls-dir", "signer-tls")] {
+        for (option, value) in [("state-dir", "state"), ("tls-dir", "signer-tls")] {
             command.arg(format!("--{option}")).arg(self.path(value));
         }
+        match &self.kek {
+            Some(place) => command.args(["--kek", place]),
+            None => command.arg("--kek-file").arg(self.path("kek")),
+        };
         command.args(["--listen", &self.listen.to_string(), "--health-listen", &self.health.to_string()]);
         command.args(["--log-listen", &self.log.to_string()]);
         if let Some(url) = &self.collector {
