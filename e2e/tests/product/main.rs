@@ -18,6 +18,7 @@ mod interruptions;
 mod loosening;
 mod notices;
 mod policies;
+mod profiles;
 mod refusals;
 mod traces;
 mod writes;
