@@ -94,6 +94,9 @@ pub struct IssueCertificate {
     pub is_ca: bool,
     /// The authority that signs.
     pub issuer: Authority,
+    /// The profile of the authority that it comes under; absent: the authority has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
     /// Text form of the digest of the policies in force; empty: none are.
     pub policy_digest: String,
 }
@@ -312,5 +315,43 @@ impl FromStr for EffectDigest {
             return Err(bad());
         }
         Ok(Self(octets))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn issue(profile: Option<&str>) -> Effect {
+        Effect::IssueCertificate(Box::new(IssueCertificate {
+            certificate: Target { uid: "u".into(), namespace: "shop".into(), name: "web".into() },
+            step: 1,
+            subject: Subject::default(),
+            sans: Names { dns_names: ["web.example.test".to_owned()].into(), ..Names::default() },
+            public_key_sha256: "00".into(),
+            duration_seconds: 60,
+            usages: ["server auth".to_owned()].into(),
+            is_ca: false,
+            issuer: Authority { uid: "i".into(), generation: 2 },
+            profile: profile.map(str::to_owned),
+            policy_digest: String::new(),
+        }))
+    }
+
+    #[test]
+    fn an_effect_without_a_profile_is_what_it_always_was_and_with_one_another() {
+        let before = json!({
+            "action": "IssueCertificate", "certificate": {"uid": "u", "namespace": "shop", "name": "web"}, "step": 1,
+            "subject": {}, "sans": {"dnsNames": ["web.example.test"]}, "publicKeySha256": "00", "durationSeconds": 60,
+            "usages": ["server auth"], "isCA": false, "issuer": {"uid": "i", "generation": 2}, "policyDigest": "",
+        });
+        assert_eq!(issue(None).to_value(), before);
+        assert_eq!(issue(None).digest(), EffectDigest::of(&before));
+        let mut under = before;
+        under["profile"] = json!("web");
+        assert_eq!(issue(Some("web")).digest(), EffectDigest::of(&under));
+        assert_ne!(issue(Some("web")).digest(), issue(None).digest());
+        assert_ne!(issue(Some("web")).digest(), issue(Some("other")).digest());
     }
 }

@@ -156,11 +156,7 @@ pub(crate) fn facts(meta: &ObjectMeta) -> PolicyFacts {
         extra: Vec::new(),
     });
     let label = |(key, value): (&String, &String)| Label { key: key.clone(), value: value.clone() };
-    PolicyFacts {
-        requester,
-        labels: meta.labels.iter().flatten().map(label).collect(),
-        ..PolicyFacts::default()
-    }
+    PolicyFacts { requester, labels: meta.labels.iter().flatten().map(label).collect() }
 }
 
 #[cfg(test)]

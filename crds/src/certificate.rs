@@ -74,7 +74,7 @@ pub struct CertificateSpec {
     pub email_addresses: Vec<String>,
 
     /// Lifetime to ask for, such as 2160h, 90m or 1h30m; at least 5m. Default: 2160h (90 days), or the maxLeafDuration of
-    /// the authority or of one above it when that is less; one that is written and over it is refused. A certificate
+    /// the authority or of one above it, or the maxDuration of the profile, when that is less; one that is written and over it is refused. A certificate
     /// never outlives its authority.
     #[schemars(schema_with = "shape::certificate_duration")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -102,6 +102,13 @@ pub struct CertificateSpec {
     #[serde(default, rename = "isCA", skip_serializing_if = "is_default")]
     pub is_ca: bool,
 
+    /// Profile of the issuer that the certificate comes under. It must be one that the issuer has; an issuer that has
+    /// none takes no name. Default: the profile called default, if the issuer has profiles. A change issues the certificate
+    /// anew.
+    #[schemars(schema_with = "shape::profile_name")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+
     /// The private key to make.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub private_key: Option<CertificatePrivateKey>,
@@ -127,7 +134,7 @@ pub struct CertificateSpec {
 }
 
 impl CertificateSpec {
-    /// What an absent `duration` means: 90 days, or the authority's `maxLeafDuration` when that is less.
+    /// What an absent `duration` means: 90 days, or what the authority or the profile allows when that is less.
     pub const DEFAULT_DURATION: &str = "2160h";
 
     /// What an absent `revisionHistoryLimit` means.

@@ -136,7 +136,15 @@ impl AnyIssuer for ClusterIssuer {
     validation = rules::approval_stays("firstIssuanceOfName"),
     validation = rules::approval_stays("anyIssuance"),
     validation = rules::approval_stays("caCertificates"),
-    validation = rules::loosening_is_not_added()
+    validation = rules::loosening_is_not_added(),
+    validation = rules::profiles_are_not_added(),
+    validation = rules::profile_max_duration_shrinks(),
+    validation = rules::profile_is_ca_is_not_granted(),
+    validation = rules::profile_allowed_shrinks("usages"),
+    validation = rules::profile_allowed_shrinks("privateKeyAlgorithms"),
+    validation = rules::profile_approval_stays("firstIssuanceOfName"),
+    validation = rules::profile_approval_stays("anyIssuance"),
+    validation = rules::profile_approval_stays("caCertificates")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct AuthoritySpec {
@@ -187,6 +195,14 @@ pub struct AuthoritySpec {
     /// Who must agree before this authority signs. May only be added to, but where loosening names a class.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approvals: Option<AuthorityApprovals>,
+
+    /// Narrower sets of what this authority signs for a Certificate, one of which the Certificate names in spec.profile. With
+    /// any, every Certificate comes under the one that it names, else under the one called default, else it is refused. The
+    /// authority's own constraints hold as well. Not inherited by child authorities. At most 16. Profiles may be set where
+    /// there were none, removed but for the last one, and narrowed; the rest is a loosening.
+    #[schemars(schema_with = "shape::profiles")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub profiles: Vec<CertificateProfile>,
 
     /// URLs (http or https) of the revocation list, written into every certificate. Immutable. At most 8.
     #[schemars(schema_with = "shape::urls")]
@@ -283,7 +299,7 @@ impl NameSubtrees {
     }
 }
 
-/// What an authority may sign for a Certificate.
+/// What an authority, or a profile of it, allows to be signed for a Certificate.
 #[derive(Serialize, Deserialize, KubeSchema, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct AllowedLeaves {
@@ -299,7 +315,7 @@ pub struct AllowedLeaves {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub private_key_algorithms: Vec<Algorithm>,
 
-    /// Whether a Certificate may ask for isCA. Default: false. It may be withdrawn but not granted later.
+    /// Whether a Certificate may ask for isCA. Default: false, in a profile too. It may be withdrawn but not granted later.
     #[serde(default, rename = "isCA", skip_serializing_if = "is_default")]
     pub is_ca: bool,
 }
@@ -328,6 +344,58 @@ pub struct AuthorityApprovals {
     #[schemars(schema_with = "shape::object_name")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loosening: Option<String>,
+}
+
+/// A narrower set of what an authority signs. What it leaves out is not narrowed, but isCA, which has to be allowed.
+#[derive(Serialize, Deserialize, KubeSchema, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct CertificateProfile {
+    /// Name, as Certificates name it: a lower-case DNS label. The one called default is for Certificates that name none.
+    #[schemars(schema_with = "shape::profile_name")]
+    pub name: String,
+
+    /// What it is for, for people. Nothing depends on it.
+    #[schemars(schema_with = "shape::profile_description")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+
+    /// The longest lifetime of a certificate, such as 24h; at least 5m. Absent: as the authority says.
+    #[schemars(schema_with = "shape::profile_max_duration")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_duration: Option<String>,
+
+    /// Names that a certificate may and may not carry. With allowed.isCA they also stand in the certificates of authorities,
+    /// and have to lie within the authority's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name_constraints: Option<NameConstraints>,
+
+    /// What certificates may be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allowed: Option<AllowedLeaves>,
+
+    /// Who must agree beside those that the authority names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approvals: Option<ProfileApprovals>,
+}
+
+/// Names of the ApprovalClasses that must agree to what comes under a profile.
+#[derive(Serialize, Deserialize, KubeSchema, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct ProfileApprovals {
+    /// For a certificate with a name that was not certified under this profile before.
+    #[schemars(schema_with = "shape::object_name")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_issuance_of_name: Option<String>,
+
+    /// For every certificate, renewals too.
+    #[schemars(schema_with = "shape::object_name")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub any_issuance: Option<String>,
+
+    /// For certificates of authorities, which are Certificates with isCA.
+    #[schemars(schema_with = "shape::object_name")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_certificates: Option<String>,
 }
 
 /// What is so about an issuer.

@@ -49,8 +49,8 @@ pub use certificate::{
 pub use definition::definitions;
 pub use issuer::{
     AllowedLeaves, AnyIssuer, AuthorityApprovals, AuthorityPrivateKey, AuthoritySpec, AuthorityStatus,
-    ClusterIssuer, ClusterIssuerSpec, Issuer, IssuerMember, IssuerSpec, IssuerStatus, NameConstraints,
-    NameSubtrees,
+    CertificateProfile, ClusterIssuer, ClusterIssuerSpec, Issuer, IssuerMember, IssuerSpec, IssuerStatus,
+    NameConstraints, NameSubtrees, ProfileApprovals,
 };
 pub use key::Algorithm;
 pub use policy::{

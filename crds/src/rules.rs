@@ -12,8 +12,10 @@ use kube::core::Rule;
 use crate::Algorithm;
 
 mod approval;
+mod profile;
 mod transition;
 pub(crate) use approval::*;
+pub(crate) use profile::*;
 pub(crate) use transition::*;
 
 /// One label of a DNS name, in either case.

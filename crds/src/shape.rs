@@ -126,6 +126,26 @@ pub(crate) fn max_leaf_duration(_: &mut SchemaGenerator) -> Schema {
     duration("maxLeafDuration", "5m")
 }
 
+/// `maxDuration` of a profile.
+pub(crate) fn profile_max_duration(_: &mut SchemaGenerator) -> Schema {
+    duration("maxDuration", "5m")
+}
+
+/// Name of a profile.
+pub(crate) fn profile_name(_: &mut SchemaGenerator) -> Schema {
+    text(1, 63, [rules::profile_name()])
+}
+
+/// What a profile is for.
+pub(crate) fn profile_description(_: &mut SchemaGenerator) -> Schema {
+    text(0, 1024, [])
+}
+
+/// Profiles of an authority.
+pub(crate) fn profiles(generator: &mut SchemaGenerator) -> Schema {
+    keyed::<crate::CertificateProfile>(generator, 0, 16, "name")
+}
+
 /// `maxLeafDuration` as a status shows it.
 pub(crate) fn longest_leaf(_: &mut SchemaGenerator) -> Schema {
     text(1, 32, [])

@@ -57,8 +57,9 @@ pub fn messages(bytes: &[u8]) {
                 && let Ok(valid) = purpose::parse(&request)
                 && let Ok(read) = KeyConstraints::parse(valid.constraints)
             {
-                assert_eq!(read.max_leaf_seconds, None, "it constrains callers and nothing else");
-                assert!(!read.allow_ca && read.usages.is_none() && read.algorithms.is_none());
+                assert_eq!(read.limits.max_leaf_seconds, None, "it constrains callers and nothing else");
+                let limits = &read.limits;
+                assert!(!limits.allow_ca && limits.usages.is_none() && limits.algorithms.is_none());
             }
         }
         _ => {

@@ -56,6 +56,6 @@ pub use decision::{Decision, DecisionRecord, Denial, Denied, Fault, Finding, Out
 pub use input::{Approval, Csr, Input, Issuer, User};
 pub use member::Member;
 pub use policy::{Found, Policy, Problem};
-pub use question::{About, Authority, Key, Leaf, Question};
+pub use question::{About, Authority, Key, Leaf, Profile, Question};
 pub use set::{PolicySet, SameName};
 pub use source::{AppliesTo, BundleRef, ConfigMapKey, IssuerRef, Mode, Rules, Source};

@@ -5,7 +5,7 @@
 
 use crate::input::{Approval, Csr, Input, Issuer, User};
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What would be certified, before it is known for whom and when it is asked.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,6 +13,7 @@ pub struct Question {
     request: &'static str,
     spec: Value,
     csr: Option<Csr>,
+    profile: Option<Value>,
 }
 
 /// A certificate for a key that is not the signer's.
@@ -36,6 +37,29 @@ pub struct Leaf {
     pub key_algorithm: String,
     /// SHA-256 of the SubjectPublicKeyInfo, hex.
     pub public_key_sha256: String,
+    /// The profile that it comes under; none: the authority has none.
+    pub profile: Option<Profile>,
+}
+
+/// A profile of the authority that is to sign.
+#[derive(Clone, Debug, Default)]
+pub struct Profile {
+    /// Its name.
+    pub name: String,
+    /// Longest life, in seconds.
+    pub max_seconds: Option<u64>,
+    /// Name constraints by the field names of specs; what is empty is left out.
+    pub permitted: Map<String, Value>,
+    /// As `permitted`.
+    pub excluded: Map<String, Value>,
+    /// Usages by the names of specs; empty: any.
+    pub usages: BTreeSet<String>,
+    /// Families of key algorithms by the names of specs; empty: any.
+    pub algorithms: BTreeSet<&'static str>,
+    /// Whether authorities may be asked for.
+    pub is_ca: bool,
+    /// Approval classes by the field names of specs; what is empty is left out.
+    pub approvals: Map<String, Value>,
 }
 
 /// The certificate of an authority whose key is, or will be, the signer's.
@@ -102,7 +126,8 @@ impl Question {
         spec.insert("usages".into(), json!(leaf.usages));
         spec.insert("isCA".into(), json!(leaf.is_ca));
         spec.insert("privateKey".into(), leaf.key.spec());
-        Self { request: "IssueCertificate", spec: Value::Object(spec), csr: Some(csr) }
+        let profile = leaf.profile.map(Profile::told);
+        Self { request: "IssueCertificate", spec: Value::Object(spec), csr: Some(csr), profile }
     }
 
     /// About the certificate of an authority whose key is the signer's.
@@ -110,7 +135,7 @@ impl Question {
         let mut spec = subject_fields(asked.subject);
         spec.insert("duration".into(), json!(duration(asked.seconds)));
         spec.insert("privateKey".into(), asked.key.spec());
-        Self { request: "CertifyAuthority", spec: json!({ "authority": spec }), csr: None }
+        Self { request: "CertifyAuthority", spec: json!({ "authority": spec }), csr: None, profile: None }
     }
 
     /// The document that policies read.
@@ -139,10 +164,44 @@ impl Question {
             user: about.user,
             csr: self.csr,
             issuer: about.issuer,
-            profile: None,
+            profile: self.profile,
             approvals: about.approvals,
             time: about.time,
         }
+    }
+}
+
+impl Profile {
+    /// In the words of the issuer's spec.
+    fn told(self) -> Value {
+        let mut names = Map::new();
+        put(&mut names, "permitted", self.permitted);
+        put(&mut names, "excluded", self.excluded);
+        let mut allowed = Map::new();
+        if !self.usages.is_empty() {
+            allowed.insert("usages".into(), json!(self.usages));
+        }
+        if !self.algorithms.is_empty() {
+            allowed.insert("privateKeyAlgorithms".into(), json!(self.algorithms));
+        }
+        if self.is_ca {
+            allowed.insert("isCA".into(), json!(true));
+        }
+        let mut fields = Map::new();
+        fields.insert("name".into(), json!(self.name));
+        if let Some(seconds) = self.max_seconds {
+            fields.insert("maxDuration".into(), json!(duration(seconds)));
+        }
+        put(&mut fields, "nameConstraints", names);
+        put(&mut fields, "allowed", allowed);
+        put(&mut fields, "approvals", self.approvals);
+        Value::Object(fields)
+    }
+}
+
+fn put(fields: &mut Map<String, Value>, name: &str, inner: Map<String, Value>) {
+    if !inner.is_empty() {
+        fields.insert(name.to_owned(), Value::Object(inner));
     }
 }
 
@@ -230,6 +289,38 @@ mod tests {
                     "issuerRef": { "kind": "ClusterIssuer", "name": "root" },
                 },
             })
+        );
+    }
+
+    #[test]
+    fn a_profile_is_told_in_the_words_of_a_spec_and_what_it_does_not_narrow_is_absent() {
+        let told = |profile| {
+            let leaf = Leaf { profile: Some(profile), ..Leaf::default() };
+            Question::leaf(leaf).about(About::default()).profile
+        };
+        let any = Profile { name: "any".into(), ..Profile::default() };
+        assert_eq!(told(any), Some(json!({ "name": "any" })));
+        let of = |value: Value| object(value);
+        let web = Profile {
+            name: "web".into(),
+            max_seconds: Some(86_400),
+            permitted: of(json!({ "dnsDomains": ["example.test"] })),
+            excluded: Map::new(),
+            usages: ["server auth".to_owned(), "client auth".to_owned()].into(),
+            algorithms: ["RSA", "ECDSA"].into(),
+            is_ca: true,
+            approvals: of(json!({ "anyIssuance": "production" })),
+        };
+        assert_eq!(
+            told(web),
+            Some(json!({
+                "name": "web", "maxDuration": "24h",
+                "nameConstraints": { "permitted": { "dnsDomains": ["example.test"] } },
+                "allowed": {
+                    "usages": ["client auth", "server auth"], "privateKeyAlgorithms": ["ECDSA", "RSA"], "isCA": true,
+                },
+                "approvals": { "anyIssuance": "production" },
+            }))
         );
     }
 

@@ -5,6 +5,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let file = "proto/keywright/signer/v1alpha1/signer.proto";
     println!("cargo::rerun-if-changed={file}");
     let descriptors = protox::compile([file], ["proto"])?;
-    tonic_prost_build::configure().compile_fds(descriptors)?;
+    tonic_prost_build::configure()
+        // All that they hold has it too; the generator derives it only where no list of messages is among the fields.
+        .type_attribute("keywright.signer.v1alpha1.Constraints", "#[derive(Eq, Hash)]")
+        .compile_fds(descriptors)?;
     Ok(())
 }

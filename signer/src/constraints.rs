@@ -2,52 +2,33 @@
 //!
 //! Constraints are fixed when the key is made. A child inherits what it does not state and may not state more than its
 //! parent may. Later they only become tighter. The lists of URLs are no constraints but part of what every certificate
-//! of this key says; they may not change at all, for that could take revocation away from relying parties.
+//! of this key says; they may not change at all, for that could take revocation away from relying parties. Profiles are
+//! the key's own: a child has those that it states, whatever its parent has.
 
 use crate::access::{Access, with_burst};
-use crate::algorithm;
 use crate::approval::Demands;
+use crate::limits::{Limits, Looser, Stated};
+use crate::profile::Profiles;
 use crate::refusal::{Reason, Refusal};
-use keywright_pki::algorithm::KeyAlgorithm;
-use keywright_pki::constraints::{NameConstraints, Subtrees};
-use keywright_pki::name::NameError;
-use keywright_pki::usage::Usages;
 use keywright_signer_protocol::v1alpha1 as wire;
-use std::collections::BTreeSet;
+
+/// What the longest life of a leaf is called in an authority.
+const LONGEST: &str = "maxLeafDuration";
 
 /// Constraints that parse.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyConstraints {
     /// Authorities that may stand between this one and a leaf; none: any number.
     pub path_length: Option<u32>,
-    /// Names below.
-    pub names: NameConstraints,
-    /// Longest life of a certificate, in seconds; none: to the authority's own end.
-    pub max_leaf_seconds: Option<u64>,
-    /// Usages a certificate may state; none: any.
-    pub usages: Option<Usages>,
-    /// Algorithms of keys it may certify; none: any.
-    pub algorithms: Option<BTreeSet<KeyAlgorithm>>,
-    /// Whether it may certify an authority whose key is elsewhere.
-    pub allow_ca: bool,
+    /// What a certificate may be.
+    pub limits: Limits,
     /// Who may use it, and how often.
     pub access: Access,
     /// Whose agreement its use needs.
     pub demands: Demands,
+    /// Narrower sets of what it signs; with any, it signs nothing outside of them.
+    pub profiles: Profiles,
     wire: wire::Constraints,
-}
-
-fn malformed(field: impl Into<String>, rule: impl Into<String>, fix: impl Into<String>) -> Refusal {
-    Refusal::new(Reason::Malformed, field, rule, fix)
-}
-
-fn name_refusal(error: &NameError) -> Refusal {
-    malformed(error.field.clone(), format!("{:?} {}", error.value, error.rule), error.fix)
-}
-
-fn subtrees(field: &str, wire: &wire::Subtrees) -> Result<Subtrees, Refusal> {
-    Subtrees::parse(field, &wire.dns_domains, &wire.ip_ranges, &wire.email_addresses, &wire.uri_domains)
-        .map_err(|error| name_refusal(&error))
 }
 
 fn sorted<T: Ord>(mut list: Vec<T>) -> Vec<T> {
@@ -74,9 +55,30 @@ fn normal(wire: wire::Constraints) -> wire::Constraints {
         allowed_usages: sorted(wire.allowed_usages),
         allowed_key_algorithms: sorted(wire.allowed_key_algorithms),
         allowed_callers: sorted(wire.allowed_callers),
-        approvals: wire.approvals.filter(|demands| *demands != wire::ApprovalDemands::default()),
+        approvals: normal_demands(wire.approvals),
+        profiles: normal_profiles(wire.profiles),
         ..wire
     }
+}
+
+fn normal_demands(wire: Option<wire::ApprovalDemands>) -> Option<wire::ApprovalDemands> {
+    wire.filter(|demands| *demands != wire::ApprovalDemands::default())
+}
+
+fn normal_profiles(wire: Vec<wire::Profile>) -> Vec<wire::Profile> {
+    let mut all: Vec<_> = wire
+        .into_iter()
+        .map(|one| wire::Profile {
+            permitted: Some(normal_subtrees(one.permitted)),
+            excluded: Some(normal_subtrees(one.excluded)),
+            allowed_usages: sorted(one.allowed_usages),
+            allowed_key_algorithms: sorted(one.allowed_key_algorithms),
+            approvals: normal_demands(one.approvals),
+            ..one
+        })
+        .collect();
+    all.sort_by(|one, other| one.name.cmp(&other.name));
+    all
 }
 
 /// The second list where the first says nothing.
@@ -88,43 +90,20 @@ impl KeyConstraints {
     /// Reads constraints that stand for themselves: a root's, or stored ones.
     pub fn parse(wire: wire::Constraints) -> Result<Self, Refusal> {
         let wire = normal(wire);
-        let (permitted, excluded) =
-            (normal_subtrees(wire.permitted.clone()), normal_subtrees(wire.excluded.clone()));
-        let usages = match wire.allowed_usages.as_slice() {
-            [] => None,
-            names => Some(Usages::parse(names).map_err(|error| {
-                malformed("allowed.usages", error.to_string(), "name usages as in Certificate.spec.usages")
-            })?),
-        };
-        let algorithms = wire.allowed_key_algorithms.iter().map(|number| {
-            algorithm::from_wire(*number).ok_or_else(|| {
-                malformed(
-                    "allowed.privateKeyAlgorithms",
-                    format!("algorithm number {number} does not exist"),
-                    "use a client of this signer's version",
-                )
-            })
-        });
-        let algorithms = algorithms.collect::<Result<BTreeSet<_>, _>>()?;
-        if wire.max_leaf_seconds == Some(0) {
-            return Err(malformed(
-                "maxLeafDuration",
-                "must be at least one second",
-                "leave it out or raise it",
-            ));
-        }
         Ok(Self {
             path_length: wire.path_length,
-            names: NameConstraints {
-                permitted: subtrees("nameConstraints.permitted", &permitted)?,
-                excluded: subtrees("nameConstraints.excluded", &excluded)?,
-            },
-            max_leaf_seconds: wire.max_leaf_seconds,
-            usages,
-            algorithms: (!algorithms.is_empty()).then_some(algorithms),
-            allow_ca: wire.allow_ca,
+            limits: Limits::parse(&Stated {
+                longest: LONGEST,
+                permitted: wire.permitted.as_ref(),
+                excluded: wire.excluded.as_ref(),
+                max_leaf_seconds: wire.max_leaf_seconds,
+                usages: &wire.allowed_usages,
+                algorithms: &wire.allowed_key_algorithms,
+                allow_ca: wire.allow_ca,
+            })?,
             access: Access::parse(&wire)?,
             demands: Demands::parse(wire.approvals.as_ref())?,
+            profiles: Profiles::parse(&wire.profiles)?,
             wire,
         })
     }
@@ -173,7 +152,7 @@ impl KeyConstraints {
                 email_addresses: join(excluded.email_addresses, above_excluded.email_addresses),
                 uri_domains: join(excluded.uri_domains, above_excluded.uri_domains),
             }),
-            max_leaf_seconds: own.max_leaf_seconds.or(parent.max_leaf_seconds),
+            max_leaf_seconds: own.max_leaf_seconds.or(parent.wire.max_leaf_seconds),
             allowed_usages: or(own.allowed_usages, parent.wire.allowed_usages.clone()),
             allowed_key_algorithms: or(
                 own.allowed_key_algorithms,
@@ -187,6 +166,7 @@ impl KeyConstraints {
             rate_per_second: own.rate_per_second.or(parent.wire.rate_per_second),
             burst: if own.rate_per_second.is_some() { own.burst } else { own.burst.or(parent.wire.burst) },
             approvals: Demands::inherit(own.approvals, parent.wire.approvals.as_ref()),
+            profiles: own.profiles,
         })?;
         match child.looser_than(parent) {
             None => Ok(child),
@@ -216,7 +196,7 @@ impl KeyConstraints {
                 "leave it out, or make a new authority with it",
             ));
         }
-        match asked.looser_than(self) {
+        match asked.looser_than(self).or_else(|| asked.profiles.looser_than(&self.profiles)) {
             None => Ok(Some(asked)),
             Some(found) => Err(Refusal::new(
                 Reason::Loosening,
@@ -253,6 +233,7 @@ impl KeyConstraints {
         Ok(())
     }
 
+    /// The first field that allows what `other` does not; profiles are no part of it, as children have their own.
     fn looser_than(&self, other: &Self) -> Option<Looser> {
         let looser = |field: &'static str, why: String| Some(Looser { field: field.to_owned(), why });
         match (self.path_length, other.path_length) {
@@ -262,36 +243,8 @@ impl KeyConstraints {
             }
             (None | Some(_), None) | (Some(_), Some(_)) => {}
         }
-        if let Err(error) = self.names.is_no_looser_than(&other.names) {
-            return looser("nameConstraints", error.to_string());
-        }
-        match (self.max_leaf_seconds, other.max_leaf_seconds) {
-            (None, Some(limit)) => return looser("maxLeafDuration", format!("it was limited to {limit} s")),
-            (Some(new), Some(old)) if new > old => {
-                return looser("maxLeafDuration", format!("{new} s is over {old} s"));
-            }
-            (None | Some(_), None) | (Some(_), Some(_)) => {}
-        }
-        match (&self.usages, &other.usages) {
-            (None, Some(_)) => return looser("allowed.usages", "it was limited".into()),
-            (Some(new), Some(old)) if !new.is_subset(old) => {
-                return looser("allowed.usages", format!("only {} may be allowed", old.names().join(", ")));
-            }
-            (None | Some(_), None) | (Some(_), Some(_)) => {}
-        }
-        match (&self.algorithms, &other.algorithms) {
-            (None, Some(_)) => return looser("allowed.privateKeyAlgorithms", "it was limited".into()),
-            (Some(new), Some(old)) if !new.is_subset(old) => {
-                let names: Vec<_> = old.iter().map(|one| one.name()).collect();
-                return looser(
-                    "allowed.privateKeyAlgorithms",
-                    format!("only {} may be allowed", names.join(", ")),
-                );
-            }
-            (None | Some(_), None) | (Some(_), Some(_)) => {}
-        }
-        if self.allow_ca && !other.allow_ca {
-            return looser("allowed.isCA", "it was not allowed".into());
+        if let Some(found) = self.limits.looser_than(&other.limits, LONGEST) {
+            return Some(found);
         }
         if let Some((field, class)) = self.demands.looser_than(&other.demands) {
             return looser(field, format!("class {class} has to agree"));
@@ -305,14 +258,10 @@ impl KeyConstraints {
     }
 }
 
-struct Looser {
-    field: String,
-    why: String,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use prost::Message as _;
 
     fn base() -> wire::Constraints {
         wire::Constraints {
@@ -336,6 +285,19 @@ mod tests {
         let mut wire = base();
         edit(&mut wire);
         wire
+    }
+
+    /// A key's seal is bound to these bytes: other ones, and it does not open.
+    #[test]
+    fn constraints_without_profiles_are_the_bytes_that_they_always_were() {
+        let kept = concat!(
+            "0802120d0a0b6578616d706c652e636f6d1a0020901c2a0b636c69656e7420617574682a0b7365727665722061757468",
+            "320201023801a20108636572656d6f6e79a201126b65797772696768742d6f70657261746f72a80132b00164",
+        );
+        let bytes = parsed(base()).wire().encode_to_vec();
+        assert_eq!(hex::encode(&bytes), kept);
+        let read = wire::Constraints::decode(&*bytes).unwrap();
+        assert_eq!(parsed(read).profiles, Profiles::default());
     }
 
     #[test]
@@ -391,9 +353,9 @@ mod tests {
     fn a_child_inherits_what_it_does_not_state() {
         let child = KeyConstraints::inherit(wire::Constraints::default(), &parsed(base())).unwrap();
         assert_eq!(child.path_length, Some(1));
-        assert_eq!(child.max_leaf_seconds, Some(3600));
-        assert_eq!(child.names, parsed(base()).names);
-        assert!(!child.allow_ca, "certifying foreign authorities has to be asked for");
+        assert_eq!(child.limits.max_leaf_seconds, Some(3600));
+        assert_eq!(child.limits.names, parsed(base()).limits.names);
+        assert!(!child.limits.allow_ca, "certifying foreign authorities has to be asked for");
         assert_eq!(child.access, parsed(base()).access);
     }
 

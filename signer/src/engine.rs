@@ -256,9 +256,13 @@ impl Engine {
         mut steps: Steps,
     ) -> Result<Answer, Refusal> {
         let from = steps.begin(&*self.clock);
+        // One that cannot be chosen is refused in the turn, where the caller is known to be one of the key's.
+        let key = self.key(&ask.authority);
+        let profile =
+            key.and_then(|key| key.constraints.profiles.choose(ask.profile.as_ref()).ok().flatten().cloned());
         let cleared = self
             .gate
-            .examine(std::mem::take(&mut ask.approvals), Question::of_leaf(&ask), &*self.clock)
+            .examine(std::mem::take(&mut ask.approvals), Question::of_leaf(&ask, profile), &*self.clock)
             .await;
         steps.end("examine", from, &*self.clock);
         let (reply, answer) = oneshot::channel();

@@ -2,7 +2,9 @@
 
 use crate::authority::Authority;
 use crate::constraints::KeyConstraints;
+use crate::limits::{Wanted, Whose};
 use crate::parse::{ValidEnsure, ValidIssue};
+use crate::profile::Profile;
 use crate::refusal::{Reason, Refusal};
 use jiff::Timestamp;
 use keywright_pki::algorithm::KeyAlgorithm;
@@ -17,9 +19,8 @@ use std::sync::Arc;
 /// A twentieth of the life at most, and the life is counted from that beginning: it is never longer than asked for.
 const BACKDATING: u64 = 30;
 
-fn constraint(field: &str, rule: impl Into<String>, fix: &str) -> Refusal {
-    Refusal::new(Reason::Constraint, field, rule, fix)
-}
+/// An authority, in the words of a refusal.
+const AUTHORITY: Whose<'_> = Whose { who: "this authority", other: "choose another issuer" };
 
 /// From when to when: `duration` seconds from slightly before `now`, within the issuer's own validity.
 fn validity(duration: u64, now: i64, issuer: Option<&Certificate>) -> Result<Validity, Refusal> {
@@ -46,32 +47,18 @@ fn validity(duration: u64, now: i64, issuer: Option<&Certificate>) -> Result<Val
 }
 
 fn key_allowed(line: &[Arc<Authority>], algorithm: KeyAlgorithm) -> Result<(), Refusal> {
-    for authority in line {
-        if let Some(allowed) = &authority.constraints.algorithms
-            && !allowed.contains(&algorithm)
-        {
-            let names: Vec<_> = allowed.iter().map(|one| one.name()).collect();
-            return Err(constraint(
-                "privateKey.algorithm",
-                format!(
-                    "this authority certifies only keys of {}, not {}",
-                    names.join(", "),
-                    algorithm.name()
-                ),
-                "choose one of them, or another issuer",
-            ));
-        }
-    }
-    Ok(())
+    line.iter().try_for_each(|authority| authority.constraints.limits.allow_key(algorithm, AUTHORITY))
 }
 
 /// What a leaf's certificate (or that of an authority whose key is elsewhere) will say.
 ///
-/// `line`: the signing authority first, then those above it; the constraints of each of them hold.
+/// `line`: the signing authority first, then those above it; the constraints of each of them hold. `profile`: of the
+/// signing authority, which holds as well; none: it has no profiles.
 /// Errors: `Constraint` naming field, rule and fix; the authority's own state.
 pub fn leaf(
     ask: &ValidIssue,
     line: &[Arc<Authority>],
+    profile: Option<&Profile>,
     serial: Serial,
     now: i64,
 ) -> Result<Template, Refusal> {
@@ -82,52 +69,32 @@ pub fn leaf(
     for above in line.iter().skip(1) {
         above.certificate_to_sign_with(ask.is_ca, now)?;
     }
-    key_allowed(line, ask.public_key.algorithm())?;
     let mut stated = ask.usages.clone();
     if ask.is_ca {
         stated.key.remove(&KeyUsage::CertSign);
         stated.key.remove(&KeyUsage::CrlSign);
     }
-    for KeyConstraints { max_leaf_seconds, usages, names, allow_ca, .. } in
-        line.iter().map(|authority| &authority.constraints)
-    {
-        if let Some(limit) = max_leaf_seconds
-            && ask.duration > *limit
-        {
-            return Err(constraint(
-                "duration",
-                format!("this authority signs for at most {limit} s, not {} s", ask.duration),
-                "ask for less, or choose another issuer",
-            ));
-        }
-        if let Some(allowed) = usages
-            && !stated.is_subset(allowed)
-        {
-            return Err(constraint(
-                "usages",
-                format!("this authority allows only {}", allowed.names().join(", ")),
-                "take the others out, or choose another issuer",
-            ));
-        }
-        if ask.is_ca && !allow_ca {
-            return Err(constraint(
-                "isCA",
-                "this authority certifies no authorities whose keys are elsewhere",
-                "leave isCA out, or make the authority an Issuer so that its key is in the signer",
-            ));
-        }
-        names.check(&ask.subject, &ask.sans).map_err(|violation| {
-            constraint(
-                "names",
-                format!("{:?} {}", violation.name, violation.rule),
-                "choose names inside the authority's name constraints, or another issuer",
-            )
-        })?;
+    let wanted = Wanted {
+        subject: &ask.subject,
+        sans: &ask.sans,
+        duration: ask.duration,
+        usages: &stated,
+        algorithm: ask.public_key.algorithm(),
+        is_ca: ask.is_ca,
+    };
+    for above in line {
+        above.constraints.limits.allow(wanted, AUTHORITY)?;
     }
+    if let Some(profile) = profile {
+        let who = format!("this authority under profile {}", profile.name);
+        profile.limits.allow(wanted, Whose { who: &who, other: "choose another profile or issuer" })?;
+    }
+    let names = &authority.constraints.limits.names;
     let ca = match (ask.is_ca, authority.constraints.path_length) {
         (false, _) => None,
         (true, Some(0)) => {
-            return Err(constraint(
+            return Err(Refusal::new(
+                Reason::Constraint,
                 "isCA",
                 "this authority's pathLength is 0: it certifies leaves only",
                 "choose an issuer with room below it",
@@ -135,7 +102,7 @@ pub fn leaf(
         }
         (true, limit) => Some(CaProfile {
             path_length: limit.map(|limit| limit - 1),
-            name_constraints: authority.constraints.names.clone(),
+            name_constraints: profile.map_or_else(|| Ok(names.clone()), |one| one.names_below(names))?,
         }),
     };
     let wire = authority.constraints.wire();
@@ -200,7 +167,7 @@ pub fn authority(
         usages: Usages::authority(),
         ca: Some(CaProfile {
             path_length: constraints.path_length,
-            name_constraints: constraints.names.clone(),
+            name_constraints: constraints.limits.names.clone(),
         }),
         crl_distribution_points: from.crl_distribution_points,
         ocsp_servers: from.ocsp_servers,

@@ -5,6 +5,7 @@
 use crate::algorithm;
 use crate::approval::{Brought, evidence};
 use crate::ids::{RequestId, Uid};
+use crate::profile::{BadName, ProfileName};
 use crate::refusal::{Reason, Refusal};
 use aws_lc_rs::digest::{SHA256, digest};
 use keywright_pki::algorithm::KeyAlgorithm;
@@ -40,6 +41,8 @@ pub struct ValidIssue {
     pub usages: Usages,
     /// Whether it is an authority's.
     pub is_ca: bool,
+    /// The profile that it names; none: it names none.
+    pub profile: Option<ProfileName>,
     /// The usages as they were asked for.
     pub asked_usages: Usages,
     /// The object that it is for.
@@ -258,6 +261,12 @@ pub fn issue(request: &wire::IssueRequest) -> Result<ValidIssue, Refusal> {
             "take them out, or set isCA",
         ));
     }
+    let profile = match request.profile.as_str() {
+        "" => None,
+        name => Some(name.parse().map_err(|error: BadName| {
+            malformed("profile", error.to_string(), "name a profile of the authority, or none")
+        })?),
+    };
     let asked = wire::IssueRequest {
         fencing_token: 0,
         request_key: None,
@@ -279,6 +288,7 @@ pub fn issue(request: &wire::IssueRequest) -> Result<ValidIssue, Refusal> {
         duration,
         usages,
         is_ca: request.is_ca,
+        profile,
         asked_usages,
         object: request.object.clone().unwrap_or_default(),
         approvals: evidence::parse(&request.approvals)?,

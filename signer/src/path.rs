@@ -37,6 +37,8 @@ pub struct Purpose {
     pub subject_authority: Option<Arc<Authority>>,
     /// Digest of what was asked for.
     pub effect: [u8; 32],
+    /// Name of the profile that it comes under; none: the authority has none, or it is an authority's with its key here.
+    pub profile: Option<String>,
     /// Who asked.
     pub caller: String,
     /// Under which fencing token.
@@ -149,7 +151,7 @@ impl Linted {
         };
         let usages = template.usages.names().into_iter().map(str::to_owned).collect();
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, tbs.as_bytes());
-        let intent = Entry::new(Kind::Intent, now)
+        let mut intent = Entry::new(Kind::Intent, now)
             .with("authority", purpose.authority.to_string())
             .with("uid", purpose.id.uid.to_string())
             .with("step", purpose.id.step)
@@ -163,6 +165,9 @@ impl Linted {
             .with("isCa", template.ca.is_some())
             .with("tbs", hex::encode(digest))
             .with("names", commit(&purpose.salt, &purpose.plain));
+        if let Some(profile) = &purpose.profile {
+            intent = intent.with("profile", profile.as_str());
+        }
         Ok(Self { purpose, tbs, row, intent, approved, salts })
     }
 }

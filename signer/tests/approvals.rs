@@ -486,3 +486,32 @@ fn a_file_of_approvers_that_could_mean_two_things_is_refused() {
     assert!(Pinned::parse("{}").is_err());
     assert!(Pinned::parse(r#"{"classes": [], "approvers": [], "extra": 1}"#).is_err());
 }
+
+#[tokio::test]
+async fn who_agreed_to_a_name_under_one_profile_did_not_agree_to_it_under_another() {
+    let scene = Scene::new(None).await;
+    let first = |name: &str| wire::Profile {
+        name: name.into(),
+        approvals: demands("", "", "production", ""),
+        ..Default::default()
+    };
+    let mut request = guarded(None);
+    let free = wire::Profile { name: "free".into(), ..Default::default() };
+    request.constraints.as_mut().unwrap().profiles = vec![first("shop"), first("bank"), free];
+    scene.bench.ensure(&request).await.unwrap();
+    let under = |profile: &str, step| wire::IssueRequest {
+        profile: profile.into(),
+        request_key: request_key(LEAF, step),
+        ..from_root(LEAF, &scene.key)
+    };
+    scene.bench.issue(&under("free", 1)).await.unwrap();
+    let request = under("shop", 2);
+    let statement = Statement::of(&scene.digest(&request).await);
+    let signatures = scene.signed(&statement, &["alice", "bob", "carol"]);
+    let brought = vec![statement.brought(signatures)];
+    let elsewhere = wire::IssueRequest { approvals: brought.clone(), ..under("bank", 2) };
+    assert_eq!(refused(scene.bench.issue(&elsewhere).await).reason, Reason::ApprovalInvalid);
+    scene.bench.issue(&wire::IssueRequest { approvals: brought, ..request }).await.unwrap();
+    scene.bench.issue(&under("shop", 3)).await.expect("a name that was agreed to under this profile");
+    scene.digest(&under("bank", 4)).await;
+}

@@ -281,3 +281,36 @@ async fn authorities_are_judged_too_and_a_folder_holds_without_an_api_server() {
     assert!(Policies::read(Some(dir.path()), false).is_err(), "nobody says what the issuer is called");
     assert!(Policies::read(Some(dir.path()), true).is_ok());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn policies_are_shown_the_profile_that_the_signer_holds() {
+    let stored = Arc::new(Stored::default());
+    let bench = bench(&stored).await;
+    let mut tighter = child();
+    tighter.constraints.as_mut().unwrap().profiles = vec![
+        wire::Profile {
+            name: "default".into(),
+            max_leaf_seconds: Some(90_000),
+            allowed_usages: vec!["server auth".into(), "digital signature".into()],
+            allowed_key_algorithms: vec![2, 1],
+            ..Default::default()
+        },
+        wire::Profile { name: "other".into(), ..Default::default() },
+    ];
+    bench.ensure(&tighter).await.unwrap();
+    stored.put(&rego(
+        "deny contains \"as it is held\" if input.profile == {\"name\": \"default\", \"maxDuration\": \"25h\", \"allowed\": \
+         {\"usages\": [\"digital signature\", \"server auth\"], \"privateKeyAlgorithms\": [\"ECDSA\"]}}",
+    ));
+    let (reason, words) = refused(&bench, 1).await.expect("it is denied");
+    assert!(reason == Reason::PolicyDenied && words.contains("as it is held"), "{words}");
+    bench.clock.advance(3);
+    let other =
+        wire::IssueRequest { profile: "other".into(), ..leaf(&uid(2), &new_key(KeyAlgorithm::EcdsaP256)) };
+    bench.issue(&other).await.unwrap();
+    // An authority's own certificate comes under no profile.
+    stored.put(&rego("deny contains \"there is one\" if input.profile"));
+    bench.clock.advance(3);
+    let renewed = wire::EnsureAuthorityRequest { request_key: request_key(CHILD, 2), ..tighter };
+    bench.ensure(&renewed).await.unwrap();
+}

@@ -16,6 +16,7 @@ use keywright_controllers_core::certificate::held::Found;
 use keywright_controllers_core::certificate::ready::Outcome;
 use keywright_controllers_core::certificate::secret::{Publication, publication};
 use keywright_controllers_core::certificate::valid::ValidCertificate;
+use keywright_controllers_core::issuer::Authority;
 use keywright_controllers_core::policy::unless_new;
 use keywright_controllers_core::wire;
 use keywright_crds::Certificate as Object;
@@ -314,6 +315,7 @@ fn request(
         duration_seconds: order.life.as_secs().unsigned_abs(),
         usages: cert.usages.names().into_iter().map(str::to_owned).collect(),
         is_ca: cert.is_ca,
+        profile: cert.profile.clone().unwrap_or_default(),
         approvals,
         ..IssueRequest::default()
     })
@@ -341,10 +343,12 @@ fn unusable(made: &Made, cert: &ValidCertificate, order: &Order, world: &World) 
         .then(|| "its names, usages or key are not those of the spec".to_owned())
 }
 
-/// What is asked of whom: a refusal holds as long as neither changes.
+/// What is asked of whom: a refusal holds as long as neither changes. An edit of the issuer may give it the profile that it
+/// had not.
 fn ask_digest(order: &Order) -> String {
-    let agreed = order.authority.agreed.as_deref().unwrap_or_default();
-    format!("{}/{}/{agreed}", order.effect, order.authority.own().serial())
+    let Authority { agreed, generation, .. } = &*order.authority;
+    let agreed = agreed.as_deref().unwrap_or_default();
+    format!("{}/{}/{generation}/{agreed}", order.effect, order.authority.own().serial())
 }
 
 /// Writes the Secret. The inner error is the API server's refusal, in its words.

@@ -50,9 +50,12 @@ impl Agreement {
         &mut self,
         class: &str,
         request: &wire::IssueRequest,
-        (key, generation): (&PublicKey, u64),
+        (key, generation, profile): (&PublicKey, u64, Option<&str>),
     ) -> Result<(), SignerError> {
-        let effect = leaf(request, key, generation, &self.policies);
+        let mut effect = leaf(request, key, generation, &self.policies);
+        if let Some(profile) = profile {
+            effect["profile"] = json!(profile);
+        }
         self.use_up(class, &request.approvals, &effect, None)
     }
 

@@ -15,6 +15,7 @@ mod issuance;
 mod loosening;
 mod notices;
 mod policies;
+mod profiles;
 mod receiver;
 mod releases;
 mod rig;

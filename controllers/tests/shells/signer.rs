@@ -105,6 +105,12 @@ impl TestSigner {
         self.lock().demands = Some(class.to_owned());
     }
 
+    /// Names of the profiles of this authority's key.
+    pub(crate) fn profiles(&self, uid: &str) -> Vec<String> {
+        let state = self.lock();
+        state.authorities[uid].held.profiles.iter().map(|profile| profile.name.clone()).collect()
+    }
+
     /// Longest life of a leaf that the key of this authority allows.
     pub(crate) fn longest(&self, uid: &str) -> Option<u64> {
         self.lock().authorities[uid].held.max_leaf_seconds
@@ -292,8 +298,13 @@ impl TestSigner {
         let generation = authority.map(|authority| authority.generation).unwrap_or_default();
         let of_authorities = authority.map(|authority| demands(&authority.held).ca_certificates);
         let of_authorities = of_authorities.filter(|class| request.is_ca && !class.is_empty());
-        if let Some(class) = state.demands.clone().or(of_authorities) {
-            state.agreement.use_for_leaf(&class, request, (csr.public_key(), generation))?;
+        let held = authority.map(|authority| authority.held.profiles.clone()).unwrap_or_default();
+        let profile = chosen(&held, &request.profile)?;
+        let of_profile = profile.and_then(|one| one.approvals.clone()).map(|demands| demands.any_issuance);
+        let of_profile = of_profile.filter(|class| !class.is_empty());
+        if let Some(class) = state.demands.clone().or(of_authorities).or(of_profile) {
+            let profile = profile.map(|profile| profile.name.as_str());
+            state.agreement.use_for_leaf(&class, request, (csr.public_key(), generation, profile))?;
         }
         state.serials += 1;
         let serial = state.serials;
@@ -458,12 +469,27 @@ fn demands(held: &wire::Constraints) -> wire::ApprovalDemands {
     held.approvals.clone().unwrap_or_default()
 }
 
+/// The profile that a request comes under.
+fn chosen<'a>(held: &'a [wire::Profile], named: &str) -> Result<Option<&'a wire::Profile>, SignerError> {
+    let name = if named.is_empty() { "default" } else { named };
+    let found = held.iter().find(|profile| profile.name == name);
+    if found.is_none() && !(held.is_empty() && named.is_empty()) {
+        return Err(SignerError::Refused(format!(
+            "profile: {name} is none of this authority's; name another"
+        )));
+    }
+    Ok(found)
+}
+
 /// As far as these tests loosen: absent means any.
 fn is_looser(request: &wire::EnsureAuthorityRequest, held: &wire::Constraints) -> bool {
     let asked = request.constraints.clone().unwrap_or_default();
     let grows = |held: Option<u64>, asked: Option<u64>| {
         held.is_some_and(|held| asked.is_none_or(|asked| asked > held))
     };
-    grows(held.max_leaf_seconds, asked.max_leaf_seconds)
+    let was = |name: &str| held.profiles.iter().any(|profile| profile.name == name);
+    let more = !held.profiles.is_empty()
+        && (asked.profiles.is_empty() || asked.profiles.iter().any(|profile| !was(&profile.name)));
+    more || grows(held.max_leaf_seconds, asked.max_leaf_seconds)
         || grows(held.path_length.map(u64::from), asked.path_length.map(u64::from))
 }

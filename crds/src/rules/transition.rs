@@ -26,7 +26,7 @@ fn present(root: &str, path: &[&str]) -> String {
 }
 
 /// The value at a path, else `default`, in CEL.
-fn value(root: &str, path: &[&str], default: &str) -> String {
+pub(super) fn value(root: &str, path: &[&str], default: &str) -> String {
     format!("({} ? {root}.{} : {default})", present(root, path), path.join("."))
 }
 

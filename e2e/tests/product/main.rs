@@ -22,6 +22,7 @@ mod loosening;
 mod lua;
 mod notices;
 mod policies;
+mod profiles;
 mod refusals;
 mod traces;
 mod writes;

@@ -236,11 +236,22 @@ fn messages() {
         }),
     };
     let batch = wire::IssueBatchRequest { requests: vec![issue.clone(), issue.clone()] };
+    let web = wire::Profile {
+        name: "web".into(),
+        max_leaf_seconds: Some(3600),
+        allowed_usages: vec!["server auth".into()],
+        ..Default::default()
+    };
+    let default = wire::Profile { name: "default".into(), allow_ca: true, ..Default::default() };
+    let profiled = wire::Constraints { profiles: vec![web, default], ..constraints.clone() };
+    let under = wire::IssueRequest { profile: "web".into(), ..issue.clone() };
     for (kind, name, message) in [
         (0, "issue", issue.encode_to_vec()),
+        (0, "issue-under-a-profile", under.encode_to_vec()),
         (1, "ensure", ensure.encode_to_vec()),
         (2, "batch", batch.encode_to_vec()),
         (3, "constraints", constraints.encode_to_vec()),
+        (3, "profiles", profiled.encode_to_vec()),
         (4, "key", of_jwt.encode_to_vec()),
         (5, "refusal", refusal.encode_to_vec()),
     ] {

@@ -226,6 +226,34 @@ impl NameConstraints {
         widened("uriDomains", &new.uri_domains, &old.uri_domains, HostSubtree::covers)
     }
 
+    /// These within those of an authority: a kind of which nothing is permitted here is permitted as there, and what is
+    /// excluded there stays excluded. Errors: [`Loosening`] where this permits what is not permitted there.
+    pub fn within(&self, above: &Self) -> Result<Self, Loosening> {
+        fn or<T: Clone>(own: &[T], above: &[T]) -> Vec<T> {
+            if own.is_empty() { above.to_vec() } else { own.to_vec() }
+        }
+        fn and<T: Clone + PartialEq>(own: &[T], above: &[T]) -> Vec<T> {
+            let more = above.iter().filter(|tree| !own.contains(tree));
+            own.iter().chain(more).cloned().collect()
+        }
+        let (own, over) = (&self.permitted, &above.permitted);
+        let permitted = Subtrees {
+            dns_domains: or(&own.dns_domains, &over.dns_domains),
+            ip_ranges: or(&own.ip_ranges, &over.ip_ranges),
+            email_addresses: or(&own.email_addresses, &over.email_addresses),
+            uri_domains: or(&own.uri_domains, &over.uri_domains),
+        };
+        let (own, over) = (&self.excluded, &above.excluded);
+        let excluded = Subtrees {
+            dns_domains: and(&own.dns_domains, &over.dns_domains),
+            ip_ranges: and(&own.ip_ranges, &over.ip_ranges),
+            email_addresses: and(&own.email_addresses, &over.email_addresses),
+            uri_domains: and(&own.uri_domains, &over.uri_domains),
+        };
+        let both = Self { permitted, excluded };
+        both.is_no_looser_than(above).map(|()| both)
+    }
+
     /// DER of the extension's value. Errors: [`NameError`] when it is too large to be written.
     pub fn to_der(&self) -> Result<Vec<u8>, NameError> {
         let encoded = self.to_asn1().and_then(|value| value.to_der());

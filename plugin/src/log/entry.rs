@@ -55,6 +55,9 @@ pub struct Intent {
     /// Who asked.
     #[serde(default)]
     pub caller: String,
+    /// The profile of the authority that it comes under; `None`: the authority has none.
+    #[serde(default)]
+    pub profile: Option<String>,
     /// Serial number in lower-case hexadecimal.
     pub serial: String,
     /// SHA-256 of the SubjectPublicKeyInfo in lower-case hexadecimal.

@@ -51,6 +51,8 @@ struct Wanted {
     usages: Vec<String>,
     #[serde(rename = "isCA")]
     is_ca: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    profile: Option<String>,
 }
 
 /// The issuer that is referred to.
@@ -194,6 +196,7 @@ fn wanted(spec: &CertificateSpec) -> Wanted {
         },
         usages: spec.usages.iter().map(|usage| usage.name().to_owned()).collect(),
         is_ca: spec.is_ca,
+        profile: spec.profile.clone(),
     }
 }
 
@@ -298,6 +301,7 @@ impl Report {
         page.rows("Names", &wanted.names);
         page.row("Key", &wanted.key);
         page.row("Life", &format!("{}, renewed {}", wanted.duration, wanted.renewal));
+        page.row_if("Profile", wanted.profile.as_deref());
         page.row_if("Usages", Some(wanted.usages.join(", ").as_str()).filter(|text| !text.is_empty()));
         if wanted.is_ca {
             page.row("Authority", "may sign certificates itself");

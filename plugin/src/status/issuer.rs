@@ -10,7 +10,7 @@ use crate::material::{ChainCheck, Material, write_chain};
 use crate::page::{Page, Tone};
 use crate::words::instant;
 use jiff::Timestamp;
-use keywright_crds::{AnyIssuer, IssuerMember, IssuerStatus, NameSubtrees};
+use keywright_crds::{AnyIssuer, CertificateProfile, IssuerMember, IssuerStatus, NameSubtrees};
 use kube::api::Api;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -134,7 +134,38 @@ fn wanted(spec: &keywright_crds::AuthoritySpec) -> Vec<(&'static str, String)> {
             rows.extend((!text.is_empty()).then_some((label, text)));
         }
     }
+    rows.extend(spec.profiles.iter().map(|one| ("Profile", profile(one))));
     rows
+}
+
+/// A profile on one line: what it narrows, and who has to agree.
+fn profile(profile: &CertificateProfile) -> String {
+    let mut says: Vec<String> =
+        profile.max_duration.iter().map(|longest| format!("at most {longest}")).collect();
+    if let Some(allowed) = &profile.allowed {
+        let usages: Vec<&str> = allowed.usages.iter().map(|usage| usage.name()).collect();
+        let keys: Vec<&str> = allowed.private_key_algorithms.iter().map(|one| one.name()).collect();
+        says.extend((!usages.is_empty()).then(|| usages.join(", ")));
+        says.extend((!keys.is_empty()).then(|| format!("keys of {}", keys.join(", "))));
+        says.extend(allowed.is_ca.then(|| "isCA may be asked for".to_owned()));
+    }
+    if let Some(constraints) = &profile.name_constraints {
+        for (label, trees) in [("permits", &constraints.permitted), ("excludes", &constraints.excluded)] {
+            let text = trees.as_ref().map_or(String::new(), subtrees);
+            says.extend((!text.is_empty()).then(|| format!("{label} {text}")));
+        }
+    }
+    if let Some(approvals) = &profile.approvals {
+        let classes = [
+            ("the first certificate of a name", &approvals.first_issuance_of_name),
+            ("every certificate", &approvals.any_issuance),
+            ("authorities", &approvals.ca_certificates),
+        ];
+        let asked = classes.into_iter().filter_map(|(what, class)| Some((what, class.as_ref()?)));
+        says.extend(asked.map(|(what, class)| format!("{class} agrees to {what}")));
+    }
+    let narrows = if says.is_empty() { "narrows nothing but isCA".to_owned() } else { says.join("; ") };
+    format!("{}: {narrows}", profile.name)
 }
 
 fn subtrees(trees: &NameSubtrees) -> String {

@@ -151,12 +151,11 @@ pub(crate) fn check_intent(
             } else if !leads_to(evidence, checkpoint) {
                 (false, format!("entry {index} does not lead to the signed root"))
             } else {
+                let under = intent.profile.map_or(String::new(), |name| format!(", under profile {name}"));
+                let by = intent.caller;
                 (
                     true,
-                    format!(
-                        "entry {index} announced it before the key was used, asked for by {}",
-                        intent.caller
-                    ),
+                    format!("entry {index} announced it before the key was used, asked for by {by}{under}"),
                 )
             }
         }

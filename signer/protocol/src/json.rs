@@ -3,7 +3,7 @@
 //! Names are those of the protocol's JSON mapping; what says nothing is left out; lists are sorted. Both ends write it with
 //! this code, so equal constraints have equal text.
 
-use crate::v1alpha1::{Constraints, Subtrees};
+use crate::v1alpha1::{ApprovalDemands, Constraints, Profile, Subtrees};
 use serde_json::{Map, Value};
 
 fn list<T: Ord + Clone + Into<Value>>(fields: &mut Map<String, Value>, name: &str, items: &[T]) {
@@ -15,16 +15,64 @@ fn list<T: Ord + Clone + Into<Value>>(fields: &mut Map<String, Value>, name: &st
     }
 }
 
-fn subtrees(fields: &mut Map<String, Value>, name: &str, subtrees: Option<&Subtrees>) {
-    let Some(Subtrees { dns_domains, ip_ranges, email_addresses, uri_domains }) = subtrees else { return };
+fn put(fields: &mut Map<String, Value>, name: &str, inner: Map<String, Value>) {
+    if !inner.is_empty() {
+        fields.insert(name.to_owned(), Value::Object(inner));
+    }
+}
+
+/// Subtrees as a JSON object; empty where they say nothing.
+pub fn subtrees(of: Option<&Subtrees>) -> Map<String, Value> {
     let mut inner = Map::new();
+    let Some(Subtrees { dns_domains, ip_ranges, email_addresses, uri_domains }) = of else { return inner };
     list(&mut inner, "dnsDomains", dns_domains);
     list(&mut inner, "ipRanges", ip_ranges);
     list(&mut inner, "emailAddresses", email_addresses);
     list(&mut inner, "uriDomains", uri_domains);
-    if !inner.is_empty() {
-        fields.insert(name.to_owned(), Value::Object(inner));
+    inner
+}
+
+/// Approval classes as a JSON object; empty where none is named.
+pub fn demands(of: Option<&ApprovalDemands>) -> Map<String, Value> {
+    let Some(ApprovalDemands { first_issuance_of_name, any_issuance, ca_certificates, loosening }) = of
+    else {
+        return Map::new();
+    };
+    let classes = [
+        ("firstIssuanceOfName", first_issuance_of_name),
+        ("anyIssuance", any_issuance),
+        ("caCertificates", ca_certificates),
+        ("loosening", loosening),
+    ];
+    let named = classes.into_iter().filter(|(_, class)| !class.is_empty());
+    named.map(|(name, class)| (name.to_owned(), Value::String(class.clone()))).collect()
+}
+
+/// What a profile narrows. Its name is the field that it stands under.
+fn profile(of: &Profile) -> Value {
+    let Profile {
+        name: _,
+        permitted,
+        excluded,
+        max_leaf_seconds,
+        allowed_usages,
+        allowed_key_algorithms,
+        allow_ca,
+        approvals,
+    } = of;
+    let mut fields = Map::new();
+    put(&mut fields, "permitted", subtrees(permitted.as_ref()));
+    put(&mut fields, "excluded", subtrees(excluded.as_ref()));
+    if let Some(seconds) = max_leaf_seconds {
+        fields.insert("maxLeafSeconds".into(), (*seconds).into());
     }
+    list(&mut fields, "allowedUsages", allowed_usages);
+    list(&mut fields, "allowedKeyAlgorithms", allowed_key_algorithms);
+    if *allow_ca {
+        fields.insert("allowCa".into(), true.into());
+    }
+    put(&mut fields, "approvals", demands(approvals.as_ref()));
+    Value::Object(fields)
 }
 
 /// The constraints as a JSON object.
@@ -44,13 +92,14 @@ pub fn constraints(of: &Constraints) -> Value {
         rate_per_second,
         burst,
         approvals,
+        profiles,
     } = of;
     let mut fields = Map::new();
     if let Some(length) = path_length {
         fields.insert("pathLength".into(), (*length).into());
     }
-    subtrees(&mut fields, "permitted", permitted.as_ref());
-    subtrees(&mut fields, "excluded", excluded.as_ref());
+    put(&mut fields, "permitted", subtrees(permitted.as_ref()));
+    put(&mut fields, "excluded", subtrees(excluded.as_ref()));
     if let Some(seconds) = max_leaf_seconds {
         fields.insert("maxLeafSeconds".into(), (*seconds).into());
     }
@@ -68,27 +117,15 @@ pub fn constraints(of: &Constraints) -> Value {
             fields.insert(name.to_owned(), (*limit).into());
         }
     }
-    if let Some(demands) = approvals {
-        let classes = [
-            ("firstIssuanceOfName", &demands.first_issuance_of_name),
-            ("anyIssuance", &demands.any_issuance),
-            ("caCertificates", &demands.ca_certificates),
-            ("loosening", &demands.loosening),
-        ];
-        let named = classes.into_iter().filter(|(_, class)| !class.is_empty());
-        let named: Map<_, _> =
-            named.map(|(name, class)| (name.to_owned(), Value::String(class.clone()))).collect();
-        if !named.is_empty() {
-            fields.insert("approvals".into(), Value::Object(named));
-        }
-    }
+    put(&mut fields, "approvals", demands(approvals.as_ref()));
+    let named = profiles.iter().map(|one| (one.name.clone(), profile(one)));
+    put(&mut fields, "profiles", named.collect());
     Value::Object(fields)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::v1alpha1::ApprovalDemands;
     use serde_json::json;
 
     #[test]
@@ -116,6 +153,23 @@ mod tests {
         let wanted = json!({"pathLength": 0, "permitted": {"dnsDomains": ["a", "b"]},
             "allowedKeyAlgorithms": [1, 2], "allowedCallers": ["keywright-operator"], "ratePerSecond": 5, "burst": 9,
             "approvals": {"loosening": "security"}});
+        assert_eq!(constraints(&some), wanted);
+    }
+
+    #[test]
+    fn a_profile_stands_under_its_name_even_if_it_narrows_nothing() {
+        let web = Profile {
+            name: "web".into(),
+            max_leaf_seconds: Some(3600),
+            allowed_usages: vec!["server auth".into(), "client auth".into()],
+            allow_ca: true,
+            approvals: Some(ApprovalDemands { any_issuance: "production".into(), ..Default::default() }),
+            ..Default::default()
+        };
+        let any = Profile { name: "any".into(), permitted: Some(Subtrees::default()), ..Default::default() };
+        let some = Constraints { profiles: vec![web, any], ..Default::default() };
+        let wanted = json!({"profiles": {"any": {}, "web": {"maxLeafSeconds": 3600, "allowCa": true,
+            "allowedUsages": ["client auth", "server auth"], "approvals": {"anyIssuance": "production"}}}});
         assert_eq!(constraints(&some), wanted);
     }
 }

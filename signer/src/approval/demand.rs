@@ -2,9 +2,10 @@
 
 use crate::authority::Authority;
 use crate::ids::Uid;
+use crate::parse::ValidIssue;
+use crate::profile::Profile;
 use crate::refusal::{Reason, Refusal};
 use aws_lc_rs::digest::{Context, SHA256};
-use keywright_pki::name::{DistinguishedName, SubjectAltNames};
 use keywright_signer_protocol::v1alpha1 as wire;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -113,24 +114,34 @@ impl Needed {
     }
 
     /// For a leaf, or an authority whose key is elsewhere. `line`: the signing authority first, then those above; the
-    /// demands of each hold. `is_marked`: whether a name was certified before.
+    /// demands of each hold, and those of the profile. `is_marked`: whether a name was certified before.
     pub fn for_leaf<E>(
         line: &[Arc<Authority>],
-        is_ca: bool,
-        subject: &DistinguishedName,
-        sans: &SubjectAltNames,
+        profile: Option<&Profile>,
+        ask: &ValidIssue,
         policies: &BTreeSet<String>,
         is_marked: impl Fn(&[u8; 32]) -> Result<bool, E>,
     ) -> Result<Self, E> {
         let mut needed = Self::of_policies(policies);
-        let watched = line.iter().any(|one| one.constraints.demands.first_issuance_of_name.is_some());
-        let mut is_first = false;
-        if let Some(authority) = line.first().filter(|_| watched) {
-            needed.names = name_marks(authority.uid, subject, sans);
-            for name in &needed.names {
+        let mut is_first = |marks: Vec<[u8; 32]>| {
+            let mut is_first = false;
+            for name in &marks {
                 is_first = is_first || !is_marked(name)?;
             }
-        }
+            needed.names.extend(marks);
+            Ok(is_first)
+        };
+        let watched = line.iter().any(|one| one.constraints.demands.first_issuance_of_name.is_some());
+        let by_key = match line.first().filter(|_| watched) {
+            Some(authority) => is_first(name_marks(authority.uid, None, ask))?,
+            None => false,
+        };
+        let watching = profile.filter(|one| one.demands.first_issuance_of_name.is_some());
+        let by_profile = match line.first().zip(watching) {
+            Some((authority, profile)) => is_first(name_marks(authority.uid, Some(profile), ask))?,
+            None => false,
+        };
+        let is_ca = ask.is_ca;
         for Demands { first_issuance_of_name, any_issuance, ca_certificates, .. } in
             line.iter().map(|authority| &authority.constraints.demands)
         {
@@ -138,8 +149,19 @@ impl Needed {
             needed
                 .add(ca_certificates.as_ref().filter(|_| is_ca), "the key certifies no authority without it");
             needed.add(
-                first_issuance_of_name.as_ref().filter(|_| is_first),
+                first_issuance_of_name.as_ref().filter(|_| by_key),
                 "the key has not certified one of these names before",
+            );
+        }
+        if let Some(Profile { demands, .. }) = profile {
+            needed.add(demands.any_issuance.as_ref(), "nothing is signed under this profile without it");
+            needed.add(
+                demands.ca_certificates.as_ref().filter(|_| is_ca),
+                "no authority is certified under this profile without it",
+            );
+            needed.add(
+                demands.first_issuance_of_name.as_ref().filter(|_| by_profile),
+                "one of these names has not been certified under this profile before",
             );
         }
         Ok(needed)
@@ -170,8 +192,10 @@ impl Needed {
     }
 }
 
-/// What stands in the ledger for each name that this authority certified.
-fn name_marks(authority: Uid, subject: &DistinguishedName, sans: &SubjectAltNames) -> Vec<[u8; 32]> {
+/// What stands in the ledger for each name that this authority certified, or that it certified under this profile: who
+/// agreed to a name under one profile did not agree to it under another.
+fn name_marks(authority: Uid, profile: Option<&Profile>, ask: &ValidIssue) -> Vec<[u8; 32]> {
+    let ValidIssue { subject, sans, .. } = ask;
     let mut names: Vec<(&str, String)> = Vec::new();
     if !subject.is_empty() {
         names.push(("subject", subject.to_string()));
@@ -180,10 +204,17 @@ fn name_marks(authority: Uid, subject: &DistinguishedName, sans: &SubjectAltName
     names.extend(sans.ips.iter().map(|name| ("ip", name.to_string())));
     names.extend(sans.emails.iter().map(|name| ("email", name.as_str().to_owned())));
     names.extend(sans.uris.iter().map(|name| ("uri", name.as_str().to_owned())));
-    names
-        .iter()
-        .map(|(kind, name)| mark(&[b"name", &authority.0, kind.as_bytes(), name.as_bytes()]))
-        .collect()
+    let marked = |(kind, name): &(&str, String)| match profile {
+        None => mark(&[b"name", &authority.0, kind.as_bytes(), name.as_bytes()]),
+        Some(profile) => mark(&[
+            b"name under profile",
+            &authority.0,
+            profile.name.as_str().as_bytes(),
+            kind.as_bytes(),
+            name.as_bytes(),
+        ]),
+    };
+    names.iter().map(marked).collect()
 }
 
 /// The key of a mark in the ledger: SHA-256 over the length-prefixed parts.

@@ -3,6 +3,7 @@
 use crate::algorithm;
 use crate::authority::Authority;
 use crate::parse::{ValidEnsure, ValidIssue};
+use crate::profile::Profile;
 use crate::refusal::{Reason, Refusal};
 use keywright_approvals::effect::{
     Authority as Issuer, BadEffect, CertifyAuthority, IssueCertificate, LoosenAuthority, Target, canonical,
@@ -44,8 +45,13 @@ impl Formed {
     }
 }
 
-/// Of a leaf, or of a certificate for an authority whose key is elsewhere.
-pub fn of_leaf(ask: &ValidIssue, authority: &Authority, policies: &str) -> Result<Formed, Refusal> {
+/// Of a leaf, or of a certificate for an authority whose key is elsewhere. `profile`: the one it comes under.
+pub fn of_leaf(
+    ask: &ValidIssue,
+    authority: &Authority,
+    profile: Option<&Profile>,
+    policies: &str,
+) -> Result<Formed, Refusal> {
     Formed::new(Effect::IssueCertificate(Box::new(IssueCertificate {
         certificate: target(ask.id.uid.to_string(), &ask.object),
         step: ask.id.step,
@@ -56,6 +62,7 @@ pub fn of_leaf(ask: &ValidIssue, authority: &Authority, policies: &str) -> Resul
         usages: usage_names(&ask.asked_usages),
         is_ca: ask.is_ca,
         issuer: issuer(authority),
+        profile: profile.map(|profile| profile.name.to_string()),
         policy_digest: policies.to_owned(),
     })))
 }

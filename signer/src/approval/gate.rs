@@ -7,6 +7,7 @@ use super::ended::Reported;
 use super::evidence::{self, Brought, Evidence};
 use super::pinned::Pinned;
 use crate::policy::{Policies, Question, Verdict};
+use crate::profile::Profile;
 use crate::refusal::Refusal;
 use keywright_ambient::Clock;
 use keywright_signer_cluster::{Found, Records};
@@ -30,6 +31,8 @@ pub struct Cleared {
     pub evidence: Vec<Evidence>,
     /// What policies say.
     pub verdict: Verdict,
+    /// The profile that policies were shown; none: there is none.
+    pub profile: Option<Profile>,
 }
 
 impl Gate {
@@ -45,7 +48,8 @@ impl Gate {
             evidence.push(evidence::read(one, &self.pinned, self.records.as_deref(), clock.now()).await);
         }
         let given = evidence.iter().filter_map(|one| one.given(clock.now())).collect();
+        let profile = question.profile.clone();
         let verdict = self.policies.ask(question, given, clock).await;
-        Cleared { evidence, verdict }
+        Cleared { evidence, verdict, profile }
     }
 }

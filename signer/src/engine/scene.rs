@@ -15,6 +15,7 @@ use crate::ledger::{LedgerError, MarkRow, Purpose as LedgerPurpose, RequestRow, 
 use crate::log::entry::{Kind, Value};
 use crate::parse::{ValidEnsure, ValidIssue, ValidLookUp};
 use crate::path::{Linted, Purpose, Turn};
+use crate::profile::Profile;
 use crate::purpose;
 use crate::refusal::{About, Reason, Refusal};
 use crate::seal::Kek;
@@ -224,15 +225,16 @@ impl Scene<'_> {
         if let Past::Again(row) = past {
             return Ok(Course::Answer(again(row, ask.id, certificates_of(&line))));
         }
-        let template = judge::leaf(&ask, &line, self.serial()?, self.now_signed())?;
+        let profile = authority.constraints.profiles.choose(ask.profile.as_ref())?;
+        let template = judge::leaf(&ask, &line, profile, self.serial()?, self.now_signed())?;
+        shown_to_policies(cleared, profile)?;
         cleared.verdict.hold()?;
         let policies = &cleared.verdict.classes;
-        let needed =
-            Needed::for_leaf(&line, ask.is_ca, &ask.subject, &ask.sans, policies, |name: &[u8; 32]| {
-                self.mark(name).map(|row| row.is_some())
-            });
+        let needed = Needed::for_leaf(&line, profile, &ask, policies, |name: &[u8; 32]| {
+            self.mark(name).map(|row| row.is_some())
+        });
         let needed = needed.map_err(|error| Refusal::unavailable(&error.to_string()))?;
-        let formed = effect::of_leaf(&ask, authority, &cleared.verdict.digest)?;
+        let formed = effect::of_leaf(&ask, authority, profile, &cleared.verdict.digest)?;
         let approved = self.approved(ask.id, needed, formed.digest, cleared)?;
         let purpose = Purpose {
             ticket,
@@ -241,6 +243,7 @@ impl Scene<'_> {
             issuer: Arc::clone(&authority.key),
             subject_authority: None,
             effect: ask.effect,
+            profile: profile.map(|profile| profile.name.to_string()),
             caller: caller.to_owned(),
             fencing: ask.fencing,
             salt: self.salt()?,
@@ -381,6 +384,7 @@ impl Scene<'_> {
                 issuer,
                 subject_authority: Some(Arc::clone(&authority)),
                 effect: ask.effect,
+                profile: None,
                 caller: caller.to_owned(),
                 fencing: ask.fencing,
                 salt: self.salt()?,
@@ -469,6 +473,19 @@ impl Scene<'_> {
         self.changed.push(Arc::clone(authority));
         Ok(())
     }
+}
+
+/// Policies were asked before this turn: the profile may have been edited between.
+fn shown_to_policies(cleared: &Cleared, profile: Option<&Profile>) -> Result<(), Refusal> {
+    if cleared.profile.as_ref() == profile {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        Reason::Unavailable,
+        "profile",
+        "the profile was edited while policies were asked about it, and nothing was signed",
+        "try again",
+    ))
 }
 
 /// At most 100 characters of a field's name: it may come from the asker.

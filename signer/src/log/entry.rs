@@ -9,7 +9,7 @@
 //! | `kind` | written | besides `at`, `kind`, `v` |
 //! |---|---|---|
 //! | `key` | when a key is made, tightened or loosened, when everything is re-wrapped under another key-encryption key (`event` `rewrapped`, `from`, `to`, `custody`, `keys`), or its state is changed by hand | `authority`, `event` (`created`, `tightened`, `loosened`, `active`, `retiring`, `disabled`, `destroyed`), `caller`; with the first three `algorithm`, `purpose`, `spki`, `constraints` (SHA-256 of what is in force, as protobuf), `custody`; with the others `from` |
-//! | `intent` | durably before a signature is made | `authority`, `uid`, `step`, `caller`, `fencing`, `serial`, `spki`, `notBefore`, `notAfter`, `usages`, `isCa`, `tbs`, `names` |
+//! | `intent` | durably before a signature is made | `authority`, `uid`, `step`, `caller`, `fencing`, `serial`, `spki`, `notBefore`, `notAfter`, `usages`, `isCa`, `tbs`, `names`, and `profile` where the authority has profiles |
 //! | `superseded` | before a second certificate of one request | `uid`, `step`, `serial`, `why` |
 //! | `signature` | when the certificate exists, before it leaves | `intent` (index), `serial`, `certificate` |
 //! | `abandoned` | an intent that came to nothing | `intent` (index), `serial`, `why` |

@@ -2,12 +2,12 @@
 
 use crate::ids::Uid;
 use crate::parse::{ValidEnsure, ValidIssue};
+use crate::profile::Profile;
 use keywright_approvals::effect::{Names, Subject, usage_names};
 use keywright_pki::algorithm::KeyAlgorithm;
 use keywright_policy::{About, Approval, Authority, Input, Issuer, Key, Leaf, User};
 use keywright_signer_cluster::{ObjectFacts, ObjectName};
-use keywright_signer_protocol::v1alpha1 as wire;
-use serde_json::json;
+use keywright_signer_protocol::{json, v1alpha1 as wire};
 
 /// A question, before the facts that an API server knows.
 #[derive(Debug, Clone)]
@@ -20,16 +20,18 @@ pub struct Question {
     pub authority: Option<Uid>,
     /// Digest of the policies of the API server that the asker saw to apply; empty: it saw none, or does not say.
     pub seen: String,
+    /// The profile that the certificate comes under.
+    pub profile: Option<Profile>,
     facts: wire::PolicyFacts,
     asked: keywright_policy::Question,
 }
 
 impl Question {
-    /// About a leaf, or the certificate of an authority whose key is elsewhere.
-    pub fn of_leaf(ask: &ValidIssue) -> Self {
+    /// About a leaf, or the certificate of an authority whose key is elsewhere. `profile`: the one it comes under.
+    pub fn of_leaf(ask: &ValidIssue, profile: Option<Profile>) -> Self {
         let leaf = Leaf {
-            subject: json!(Subject::from(&ask.subject)),
-            names: json!(Names::from(&ask.sans)),
+            subject: serde_json::json!(Subject::from(&ask.subject)),
+            names: serde_json::json!(Names::from(&ask.sans)),
             seconds: ask.duration,
             usages: usage_names(&ask.asked_usages).into_iter().collect(),
             is_ca: ask.is_ca,
@@ -37,12 +39,14 @@ impl Question {
             subject_text: ask.subject.to_string(),
             key_algorithm: ask.public_key.algorithm().to_string(),
             public_key_sha256: hex::encode(ask.public_key.spki_sha256()),
+            profile: profile.as_ref().map(told),
         };
         Self {
             object: name(&ask.object),
             uid: ask.id.uid.to_string(),
             authority: Some(ask.authority),
             seen: ask.policies_seen.clone(),
+            profile,
             facts: ask.policy_facts.clone(),
             asked: keywright_policy::Question::leaf(leaf),
         }
@@ -51,7 +55,7 @@ impl Question {
     /// About the certificate of an authority whose key is here.
     pub fn of_authority(ask: &ValidEnsure) -> Self {
         let asked = Authority {
-            subject: json!(Subject::from(&ask.subject)),
+            subject: serde_json::json!(Subject::from(&ask.subject)),
             seconds: ask.duration,
             key: key(ask.algorithm),
         };
@@ -60,6 +64,7 @@ impl Question {
             uid: ask.id.uid.to_string(),
             authority: ask.parent,
             seen: ask.policies_seen.clone(),
+            profile: None,
             facts: ask.policy_facts.clone(),
             asked: keywright_policy::Question::authority(asked),
         }
@@ -112,6 +117,21 @@ impl Question {
 
 fn name(object: &wire::ObjectRef) -> ObjectName {
     ObjectName { kind: object.kind.clone(), namespace: object.namespace.clone(), name: object.name.clone() }
+}
+
+fn told(profile: &Profile) -> keywright_policy::Profile {
+    let wire = profile.wire();
+    let algorithms = profile.limits.algorithms.iter().flatten();
+    keywright_policy::Profile {
+        name: profile.name.to_string(),
+        max_seconds: wire.max_leaf_seconds,
+        permitted: json::subtrees(wire.permitted.as_ref()),
+        excluded: json::subtrees(wire.excluded.as_ref()),
+        usages: profile.limits.usages.as_ref().map(usage_names).unwrap_or_default(),
+        algorithms: algorithms.map(|algorithm| algorithm.spec().0).collect(),
+        is_ca: profile.limits.allow_ca,
+        approvals: json::demands(wire.approvals.as_ref()),
+    }
 }
 
 fn key(algorithm: KeyAlgorithm) -> Key {

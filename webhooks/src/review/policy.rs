@@ -127,6 +127,7 @@ fn input(attempt: &Attempt<'_>, world: &World) -> Option<Input> {
     Some(Input {
         request: request.to_owned(),
         issuer: issuer(attempt, &object),
+        profile: profile(attempt, &object),
         object,
         old_object,
         user: User {
@@ -153,6 +154,12 @@ fn read(attempt: &Attempt<'_>, object: &DynamicObject) -> Value {
         read["spec"] = spec.clone();
     }
     read
+}
+
+/// The profile that a Certificate names, by its name alone: what it narrows is known to its issuer, which may not exist yet.
+fn profile(attempt: &Attempt<'_>, object: &Value) -> Option<Value> {
+    let named = object.pointer("/spec/profile").filter(|_| attempt.kind == Kind::Certificate)?;
+    named.as_str().map(|name| serde_json::json!({ "name": name }))
 }
 
 /// The issuer that a Certificate names, or the parent that an issuer names.

@@ -441,6 +441,21 @@ fn policies_judge_what_is_made_changed_and_deleted() {
 }
 
 #[test]
+fn policies_are_told_the_profile_that_a_certificate_names_by_its_name() {
+    let mut thing = certificate(&stamps(), "s");
+    let absent = rego("deny contains \"none\" if not input.profile");
+    let named = rego("deny contains input.profile if true");
+    let exact = rego("deny contains \"web\" if input.profile == {\"name\": \"web\"}");
+    assert!(under(&absent, "CREATE", &json!({ "object": thing })).is_err());
+    assert_eq!(under(&named, "CREATE", &json!({ "object": thing })), Ok(vec![]));
+    thing["spec"]["profile"] = json!("web");
+    let create = json!({ "object": thing });
+    assert_eq!(under(&absent, "CREATE", &create), Ok(vec![]));
+    assert!(under(&exact, "CREATE", &create).unwrap_err().contains("rule deny: web"));
+    assert!(under(&exact, "DELETE", &json!({ "oldObject": thing })).is_err());
+}
+
+#[test]
 fn policies_that_do_not_answer_refuse_and_others_warn() {
     let create = json!({ "object": certificate(&stamps(), "s") });
     let under = |policy: &Value| under(policy, "CREATE", &create);

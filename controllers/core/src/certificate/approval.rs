@@ -46,6 +46,7 @@ pub fn effect(cert: &ValidCertificate, order: &Order, key: &PublicKey, policies:
         usages: usage_names(&cert.usages),
         is_ca: cert.is_ca,
         issuer: Authority { uid: order.authority.uid.clone(), generation: order.authority.generation },
+        profile: order.profile.clone(),
         policy_digest: policies.to_owned(),
     }))
 }
@@ -77,6 +78,9 @@ pub fn diff(cert: &ValidCertificate, order: &Order, before: Option<&Certificate>
     // Writing to a String does not fail.
     let _ = writeln!(text, "  usages: {}", usages.join(", "));
     let _ = writeln!(text, "  life: {}", hours(order.life));
+    if let Some(profile) = &order.profile {
+        let _ = writeln!(text, "  profile: {profile}");
+    }
     let key = if order.keep_key { "the same as before" } else { "a new one" };
     let _ = writeln!(text, "  key: {}, {key}", cert.algorithm);
     if cert.is_ca {

@@ -2,7 +2,7 @@
 
 #![allow(missing_docs, reason = "the fields of a variant are described by the variant")]
 
-use super::effect::{effect, life, sha256, within_limits};
+use super::effect::{effect, life, profile, sha256, within_limits};
 use super::held::{Found, Held, Obstacle};
 use super::mark;
 use super::secret::{Publication, made_from, named, publication};
@@ -72,6 +72,8 @@ pub struct Order {
     pub step: u64,
     /// Life to ask for.
     pub life: SignedDuration,
+    /// Name of the profile that it comes under, by the issuer's spec.
+    pub profile: Option<String>,
     /// Whether the key that lies in the Secret is used again.
     pub keep_key: bool,
     /// Digest of what it is for.
@@ -374,6 +376,7 @@ fn order(
         // Anybody who may write the Secret may write any number there.
         step: last.saturating_add(1),
         life: life(cert, authority),
+        profile: profile(cert, authority).ok().flatten().map(|profile| profile.name.clone()),
         keep_key: cert.rotation == RotationPolicy::Never && fitting,
         effect,
         over: held.and_then(|h| h.version.clone()),

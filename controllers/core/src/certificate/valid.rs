@@ -43,6 +43,8 @@ pub struct ValidCertificate {
     pub usages: Usages,
     /// Asks for an authority's certificate.
     pub is_ca: bool,
+    /// Profile of the issuer that is named.
+    pub profile: Option<String>,
     /// Key to make.
     pub algorithm: KeyAlgorithm,
     /// Encoding of `tls.key`.
@@ -110,6 +112,7 @@ impl ValidCertificate {
             renew: renew(spec.renew_before.as_deref(), spec.renew_before_percentage, duration)?,
             usages: usages(&wire::usage_names(&spec.usages), spec.is_ca, algorithm)?,
             is_ca: spec.is_ca,
+            profile: spec.profile.clone(),
             algorithm,
             encoding: encoding(&key, algorithm)?,
             rotation: key.rotation_policy,

@@ -66,6 +66,10 @@ fn lines(value: &Value) -> BTreeSet<String> {
 
 fn gather(found: &mut BTreeSet<String>, path: &str, value: &Value) {
     match value {
+        // A profile that narrows nothing is there all the same.
+        Value::Object(fields) if fields.is_empty() && !path.is_empty() => {
+            found.insert(format!("{path}: as the authority"));
+        }
         Value::Object(fields) => {
             for (name, value) in fields {
                 let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };

@@ -2,6 +2,7 @@
 
 #![allow(missing_docs, reason = "the fields of a variant are described by the variant")]
 
+use super::profile::Profile;
 use super::standing::Standing;
 use super::valid::ValidAuthority;
 use crate::certificate::decide::Waiting;
@@ -160,6 +161,7 @@ fn constraints(authority: &ValidAuthority) -> signer::Constraints {
         ocsp_servers: spec.ocsp_servers.clone(),
         issuing_certificate_urls: spec.issuing_certificate_urls.clone(),
         approvals: spec.approvals.as_ref().map(demands),
+        profiles: limits.profiles.iter().map(Profile::wire).collect(),
         // Callers and their rates: the key is this operator's, at the signer's own rate.
         ..signer::Constraints::default()
     }

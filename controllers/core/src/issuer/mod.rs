@@ -5,11 +5,13 @@
 //! decide     the next step
 //! ready      what the object says of itself, and its status
 //! approval   what people have to agree to
+//! profile    narrower sets of what it signs, one of which a Certificate comes under
 //! standing   what a Certificate, or a child, may rely on
 //! ```
 
 pub mod approval;
 pub mod decide;
+pub mod profile;
 pub mod ready;
 pub mod standing;
 pub mod valid;

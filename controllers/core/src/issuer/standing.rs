@@ -2,6 +2,7 @@
 
 #![allow(missing_docs, reason = "the fields of a variant are described by the variant")]
 
+use super::profile::Profile;
 use super::valid::ValidAuthority;
 use crate::conditions;
 use jiff::{SignedDuration, Timestamp};
@@ -66,6 +67,8 @@ pub struct Limits {
     pub allow_ca: bool,
     /// How many authorities may follow.
     pub path_length: Option<u32>,
+    /// Narrower sets, one of which each Certificate comes under; empty: it signs without.
+    pub profiles: Vec<Profile>,
 }
 
 impl Authority {

@@ -1,10 +1,14 @@
 //! All that can be wrong with an issuer's spec is found here.
 
+use super::profile;
 use super::standing::Limits;
 use crate::certificate::valid::SpecProblem;
 use crate::wire;
 use jiff::SignedDuration;
-use keywright_crds::{AnyIssuer, AuthoritySpec, IssuerMember, IssuerRef, NameSubtrees, duration};
+use keywright_crds::{
+    AllowedLeaves, AnyIssuer, AuthoritySpec, IssuerMember, IssuerRef, NameConstraints as Written,
+    NameSubtrees, duration,
+};
 use keywright_pki::algorithm::KeyAlgorithm;
 use keywright_pki::constraints::{NameConstraints, Subtrees};
 use keywright_pki::name::DistinguishedName;
@@ -72,21 +76,31 @@ fn parse(uid: String, generation: u64, spec: &AuthoritySpec) -> Result<ValidAuth
 
 fn limits(spec: &AuthoritySpec) -> Result<Limits, SpecProblem> {
     let allowed = spec.allowed.clone().unwrap_or_default();
-    let usages = (!allowed.usages.is_empty())
-        .then(|| Usages::parse(&wire::usage_names(&allowed.usages)))
-        .transpose()
-        .map_err(|e| SpecProblem::new("allowed.usages", e))?;
-    let constraints = spec.name_constraints.clone().unwrap_or_default();
     Ok(Limits {
-        names: NameConstraints {
-            permitted: subtrees("nameConstraints.permitted", constraints.permitted.as_ref())?,
-            excluded: subtrees("nameConstraints.excluded", constraints.excluded.as_ref())?,
-        },
+        names: names(spec.name_constraints.as_ref())?,
         max_leaf: spec.max_leaf_duration.as_deref().map(|text| life("maxLeafDuration", text)).transpose()?,
-        usages,
+        usages: usages(&allowed)?,
         algorithms: allowed.private_key_algorithms.iter().flat_map(|a| wire::family(*a)).collect(),
         allow_ca: allowed.is_ca,
         path_length: path_length(spec.path_length)?,
+        profiles: profile::parse(&spec.profiles)?,
+    })
+}
+
+/// Usages that are allowed; `None`: any.
+pub(super) fn usages(allowed: &AllowedLeaves) -> Result<Option<Usages>, SpecProblem> {
+    (!allowed.usages.is_empty())
+        .then(|| Usages::parse(&wire::usage_names(&allowed.usages)))
+        .transpose()
+        .map_err(|e| SpecProblem::new("allowed.usages", e))
+}
+
+/// Name constraints as written.
+pub(super) fn names(written: Option<&Written>) -> Result<NameConstraints, SpecProblem> {
+    let written = written.cloned().unwrap_or_default();
+    Ok(NameConstraints {
+        permitted: subtrees("nameConstraints.permitted", written.permitted.as_ref())?,
+        excluded: subtrees("nameConstraints.excluded", written.excluded.as_ref())?,
     })
 }
 
@@ -109,7 +123,8 @@ fn subtrees(field: &str, written: Option<&NameSubtrees>) -> Result<Subtrees, Spe
     .map_err(|e| SpecProblem::new(e.field.clone(), format!("{:?}: {}; {}", e.value, e.rule, e.fix)))
 }
 
-fn life(field: &str, text: &str) -> Result<SignedDuration, SpecProblem> {
+/// A life as written, over zero.
+pub(super) fn life(field: &str, text: &str) -> Result<SignedDuration, SpecProblem> {
     let parsed = duration::parse(text).map_err(|e| SpecProblem::new(field, e))?;
     let parsed = SignedDuration::try_from(parsed).map_err(|e| SpecProblem::new(field, e))?;
     if parsed.is_zero() {

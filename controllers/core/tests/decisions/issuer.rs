@@ -45,6 +45,46 @@ fn ready(change: impl FnOnce(&mut Issuer)) -> Issuer {
 }
 
 #[test]
+fn the_signer_is_asked_to_hold_the_profiles_and_none_where_there_are_none() {
+    let held = |profiles: serde_json::Value| {
+        let issuer = ready(|i| {
+            let authority = i.spec.authority.as_mut().unwrap();
+            (authority.issuer_ref, authority.profiles) = (None, serde_json::from_value(profiles).unwrap());
+        });
+        let world = world(day("2030-01-02"), None, None);
+        let Plan::Ensure { request } = decide(&ValidAuthority::parse(&issuer).unwrap(), &world) else {
+            panic!("it has no parent to wait for")
+        };
+        request.constraints.unwrap().profiles
+    };
+    assert_eq!(held(serde_json::json!([])), []);
+    let asked = held(serde_json::json!([
+        { "name": "web", "description": "for people", "maxDuration": "24h",
+          "nameConstraints": { "permitted": { "dnsDomains": ["example.com"] }, "excluded": { "ipRanges": ["10.0.0.0/8"] } },
+          "allowed": { "usages": ["server auth", "signing"], "privateKeyAlgorithms": ["Ed25519", "ECDSA"], "isCA": true },
+          "approvals": { "anyIssuance": "a", "firstIssuanceOfName": "b", "caCertificates": "c" } },
+        { "name": "default" },
+    ]));
+    let list = |items: &[&str]| items.iter().map(|item| (*item).to_owned()).collect();
+    let web = wire::Profile {
+        name: "web".into(),
+        permitted: Some(wire::Subtrees { dns_domains: list(&["example.com"]), ..Default::default() }),
+        excluded: Some(wire::Subtrees { ip_ranges: list(&["10.0.0.0/8"]), ..Default::default() }),
+        max_leaf_seconds: Some(86_400),
+        allowed_usages: list(&["digital signature", "server auth"]),
+        allowed_key_algorithms: vec![4, 1, 2, 3],
+        allow_ca: true,
+        approvals: Some(wire::ApprovalDemands {
+            any_issuance: "a".into(),
+            first_issuance_of_name: "b".into(),
+            ca_certificates: "c".into(),
+            loosening: String::new(),
+        }),
+    };
+    assert_eq!(asked, [web, wire::Profile { name: "default".into(), ..Default::default() }]);
+}
+
+#[test]
 fn the_signers_answer_is_shown_in_full() {
     let shown = shown();
     let chain = shown.certificate.clone().unwrap();

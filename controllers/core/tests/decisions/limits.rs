@@ -3,11 +3,14 @@
 use crate::scene::{SERVICES, authority, hours, valid};
 use keywright_controllers_core::certificate::effect::{effect, hours as written, life, within_limits};
 use keywright_controllers_core::issuer::Limits;
-use keywright_crds::CertificateSpec;
+use keywright_controllers_core::issuer::profile::Profile;
+use keywright_controllers_core::issuer::valid::ValidAuthority;
+use keywright_crds::{Algorithm, CertificatePrivateKey, CertificateSpec, KeyUsage};
 use keywright_pki::algorithm::KeyAlgorithm;
 use keywright_pki::constraints::{NameConstraints, Subtrees};
 use keywright_pki::usage::Usages;
-use keywright_testkit::objects::certificate;
+use keywright_testkit::objects::{certificate, issuer};
+use serde_json::json;
 
 fn only(domain: &str) -> NameConstraints {
     let none: &[&str] = &[];
@@ -171,4 +174,98 @@ fn a_life_is_written_as_people_write_it() {
     {
         assert_eq!(written(jiff::SignedDuration::from_secs(seconds)), text);
     }
+}
+
+/// The profiles of an issuer with these.
+fn profiles(written: &[serde_json::Value]) -> Vec<Profile> {
+    let mut issuer = issuer("services");
+    issuer.spec.authority.as_mut().unwrap().profiles =
+        written.iter().map(|one| serde_json::from_value(one.clone()).unwrap()).collect();
+    ValidAuthority::parse(&issuer).unwrap().limits.profiles
+}
+
+#[test]
+fn a_wish_outside_the_profile_names_the_field_the_rule_and_the_profile() {
+    let web = json!({ "name": "web", "maxDuration": "24h", "nameConstraints": { "permitted": { "dnsDomains": ["example.com"] } },
+        "allowed": { "usages": ["digital signature", "server auth"], "privateKeyAlgorithms": ["ECDSA"] } });
+    let sub = json!({ "name": "sub", "allowed": { "isCA": true } });
+    let table: [(&str, fn(&mut CertificateSpec), Result<(), (&str, &str)>); 10] = [
+        ("within", |_| {}, Ok(())),
+        ("none named", |s| s.profile = None, Err(("profile", "it is required"))),
+        ("unknown", |s| s.profile = Some("x".into()), Err(("profile", "name one of web, sub"))),
+        ("a name", |s| s.dns_names = vec!["a.example.org".into()], Err(("dnsNames", "a.example.org"))),
+        ("a life", |s| s.duration = Some("25h".into()), Err(("duration", "25h is over maxDuration 24h"))),
+        ("a usage", |s| s.usages = vec![KeyUsage::CodeSigning], Err(("usages", "which allows"))),
+        (
+            "a key",
+            |s| {
+                let key =
+                    CertificatePrivateKey { algorithm: Algorithm::Rsa, ..CertificatePrivateKey::default() };
+                s.private_key = Some(key);
+            },
+            Err(("privateKey.algorithm", "is not allowed by")),
+        ),
+        ("an authority", |s| s.is_ca = true, Err(("isCA", "does not sign authorities (allowed.isCA)"))),
+        (
+            "a renewal",
+            |s| s.renew_before = Some("24h".into()),
+            Err((
+                "renewBefore",
+                "the longest life that profile \"web\" of Issuer \"services\" gives (maxDuration)",
+            )),
+        ),
+        (
+            "an authority under a profile that allows it",
+            |s| (s.is_ca, s.profile) = (true, Some("sub".into())),
+            Ok(()),
+        ),
+    ];
+    let limits = Limits { allow_ca: true, profiles: profiles(&[web, sub]), ..Limits::default() };
+    let by = authority(&SERVICES, "services", limits);
+    for (what, change, expected) in table {
+        let mut cert = certificate("web");
+        cert.spec.profile = Some("web".into());
+        change(&mut cert.spec);
+        match (within_limits(&valid(&cert), &by), expected) {
+            (Ok(()), Ok(())) => {}
+            (Err(problem), Err((field, words))) => {
+                assert!(problem.field.starts_with(field), "{what}: {problem}");
+                assert!(problem.to_string().contains(words), "{what}: {problem}");
+                assert!(problem.to_string().contains("Issuer \"services\""), "{what}: {problem}");
+            }
+            (is, expected) => panic!("{what}: {is:?}, not {expected:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_profile_only_narrows_and_its_longest_life_is_the_default() {
+    let wide = json!({ "name": "default", "maxDuration": "900h", "allowed": { "isCA": true } });
+    let strict =
+        |max| Limits { max_leaf: max, profiles: profiles(std::slice::from_ref(&wide)), ..Limits::default() };
+    for (most, asked) in [(None, 900), (Some(24), 24), (Some(9000), 900)] {
+        let by = authority(&SERVICES, "services", strict(most.map(hours)));
+        let mut cert = certificate("web");
+        assert_eq!(life(&valid(&cert), &by), hours(asked));
+        assert_eq!(within_limits(&valid(&cert), &by), Ok(()));
+        cert.spec.is_ca = true;
+        assert!(within_limits(&valid(&cert), &by).is_err(), "the authority does not allow it");
+    }
+}
+
+#[test]
+fn another_profile_is_another_effect_and_none_is_as_it_always_was() {
+    let digest = |profile: Option<&str>, limits| {
+        let mut cert = certificate("web");
+        cert.spec.profile = profile.map(str::to_owned);
+        effect(&valid(&cert), &authority(&SERVICES, "services", limits))
+    };
+    let some = || Limits { profiles: profiles(&[json!({ "name": "default" })]), ..Limits::default() };
+    assert_eq!(
+        digest(None, Limits::default()),
+        digest(None, some()),
+        "profiles that come later re-issue nothing"
+    );
+    assert_ne!(digest(None, some()), digest(Some("default"), some()));
+    assert_ne!(digest(Some("a"), some()), digest(Some("b"), some()));
 }

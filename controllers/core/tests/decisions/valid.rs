@@ -5,8 +5,8 @@ use keywright_controllers_core::certificate::valid::ValidCertificate;
 use keywright_controllers_core::issuer::valid::ValidAuthority;
 use keywright_controllers_core::renewal::RenewWhen;
 use keywright_crds::{
-    Algorithm, AllowedLeaves, AuthorityPrivateKey, AuthoritySpec, CertificatePrivateKey, CertificateSpec,
-    KeyEncoding, KeyUsage, NameConstraints, NameSubtrees, Subject,
+    Algorithm, AllowedLeaves, AuthorityPrivateKey, AuthoritySpec, CertificatePrivateKey, CertificateProfile,
+    CertificateSpec, KeyEncoding, KeyUsage, NameConstraints, NameSubtrees, Subject,
 };
 use keywright_pki::algorithm::KeyAlgorithm;
 use keywright_testkit::objects::{certificate, issuer};
@@ -125,6 +125,12 @@ fn the_bounds_of_a_renewal_are_kept_to_the_second() {
     assert_eq!(ValidCertificate::parse(&cert).unwrap().renew, RenewWhen::LeftPercent(99));
 }
 
+fn profile(change: impl FnOnce(&mut CertificateProfile)) -> CertificateProfile {
+    let mut web = CertificateProfile { name: "web".into(), ..CertificateProfile::default() };
+    change(&mut web);
+    web
+}
+
 #[test]
 fn an_authority_that_makes_no_sense_is_refused_by_field_and_rule() {
     fn permit(spec: &mut AuthoritySpec, subtrees: NameSubtrees) {
@@ -157,6 +163,22 @@ fn an_authority_that_makes_no_sense_is_refused_by_field_and_rule() {
             },
             "authority.nameConstraints.permitted.ipRanges[0]",
             "10.0.0.1/8",
+        ),
+        (
+            |s| s.profiles = vec![profile(|p| p.max_duration = Some("0h".into()))],
+            "authority.profiles[web].maxDuration",
+            "zero",
+        ),
+        (|s| s.profiles = vec![profile(|_| {}), profile(|_| {})], "authority.profiles[web].name", "another"),
+        (
+            |s| {
+                let dns_domains = vec!["not a domain".into()];
+                let permitted = Some(NameSubtrees { dns_domains, ..NameSubtrees::default() });
+                let names = Some(NameConstraints { permitted, excluded: None });
+                s.profiles = vec![profile(|p| p.name_constraints = names)];
+            },
+            "authority.profiles[web].nameConstraints.permitted.dnsDomains[0]",
+            "not a domain",
         ),
     ];
     for (change, field, words) in table {
