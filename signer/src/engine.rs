@@ -256,10 +256,8 @@ impl Engine {
         mut steps: Steps,
     ) -> Result<Answer, Refusal> {
         let from = steps.begin(&*self.clock);
-        let cleared = self
-            .gate
-            .examine(std::mem::take(&mut ask.approvals), Question::of_leaf(&ask), &*self.clock)
-            .await;
+        let brought = std::mem::take(&mut ask.approvals);
+        let cleared = self.gate.examine(brought, || Question::of_leaf(&ask), &*self.clock).await;
         steps.end("examine", from, &*self.clock);
         let (reply, answer) = oneshot::channel();
         self.post(Job::Issue(Box::new(Asked { ask, cleared, caller, key: None, steps, reply })), answer).await
@@ -272,10 +270,8 @@ impl Engine {
         key: Option<AuthorityKey>,
         caller: String,
     ) -> Result<Answer, Refusal> {
-        let cleared = self
-            .gate
-            .examine(std::mem::take(&mut ask.approvals), Question::of_authority(&ask), &*self.clock)
-            .await;
+        let brought = std::mem::take(&mut ask.approvals);
+        let cleared = self.gate.examine(brought, || Question::of_authority(&ask), &*self.clock).await;
         let (reply, answer) = oneshot::channel();
         self.post(
             Job::Ensure(Box::new(Asked { ask, cleared, caller, key, steps: Steps::default(), reply })),
