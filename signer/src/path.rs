@@ -16,7 +16,7 @@ use crate::authority_key::AuthorityKey;
 use crate::draft;
 use crate::ids::{RequestId, Uid};
 use crate::ledger::{AuthorityRow, Batch, Ledger, LedgerError, MarkRow, PlainRow, RequestRow, RequestState};
-use crate::log::entry::{Entry, Kind, Value, commit};
+use crate::log::entry::{Entry, Kind, Value, commit, hexadecimal};
 use crate::refusal::{Reason, Refusal};
 use keywright_pki::certificate::{Certificate, TbsDer, Template, TemplateError, seal};
 use keywright_pki::lint;
@@ -157,13 +157,13 @@ impl Linted {
             .with("step", purpose.id.step)
             .with("caller", purpose.caller.as_str())
             .with("fencing", purpose.fencing)
-            .with("serial", hex::encode(&row.serial))
-            .with("spki", hex::encode(spki))
+            .with("serial", hexadecimal(&row.serial))
+            .with("spki", hexadecimal(spki))
             .with("notBefore", u64::try_from(from).unwrap_or(0))
             .with("notAfter", u64::try_from(to).unwrap_or(0))
             .with("usages", Value::List(usages))
             .with("isCa", template.ca.is_some())
-            .with("tbs", hex::encode(digest))
+            .with("tbs", hexadecimal(digest))
             .with("names", commit(&purpose.salt, &purpose.plain));
         Ok(Self { purpose, tbs, row, intent, approved, salts })
     }
@@ -340,8 +340,8 @@ impl Turn {
         let entry = self
             .entry(Kind::Signature)
             .with("intent", signed.row.intent)
-            .with("serial", hex::encode(&signed.row.serial))
-            .with("certificate", hex::encode(digest));
+            .with("serial", hexadecimal(&signed.row.serial))
+            .with("certificate", hexadecimal(digest));
         let index = self.enter(&entry)?;
         signed.row.state = RequestState::Signed.into();
         signed.row.certificate.clone_from(&signed.certificate);
@@ -371,7 +371,7 @@ impl Turn {
         let entry = self
             .entry(Kind::Abandoned)
             .with("intent", row.intent)
-            .with("serial", hex::encode(&row.serial))
+            .with("serial", hexadecimal(&row.serial))
             .with("why", why);
         self.enter(&entry)?;
         row.state = RequestState::Abandoned.into();
