@@ -85,13 +85,13 @@ impl Csr {
             return Err(CsrError::Malformed("its version is not 1"));
         }
         let spki = info.subject_public_key_info.to_der().map_err(malformed)?;
-        let public_key = PublicKey::from_spki_der(&spki)?;
+        let (public_key, verifier) = PublicKey::with_verifier(&spki)?;
         let algorithm = SignatureAlgorithm::from_identifier(&outer.algorithm)?;
         let signature = outer
             .signature
             .as_bytes()
             .ok_or(CsrError::Malformed("its signature is no whole number of bytes"))?;
-        public_key.verify_with(algorithm, &info_der, signature).map_err(|_| CsrError::NoProofOfPossession)?;
+        verifier.verify_with(algorithm, &info_der, signature).map_err(|_| CsrError::NoProofOfPossession)?;
         Ok(Self { public_key })
     }
 

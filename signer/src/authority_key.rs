@@ -13,7 +13,7 @@ use keywright_ambient::Entropy;
 use keywright_custody::pkcs11::{KeyReference, Token, TokenAlgorithm, TokenKey};
 use keywright_custody::{CustodyError, KeyStoreSpec, Retry};
 use keywright_pki::algorithm::KeyAlgorithm;
-use keywright_pki::key::{KeyError, PrivateKey, PublicKey};
+use keywright_pki::key::{BadSignature, KeyError, PrivateKey, PublicKey};
 use keywright_secmem::{GuardedBytes, on_keys, usage, wiping_stack};
 use std::sync::Arc;
 
@@ -233,6 +233,14 @@ impl AuthorityKey {
         match self {
             Self::Memory(key) => Ok(wiping_stack(|| key.sign(message))?),
             Self::Token(key, _) => Ok(key.sign(message)?),
+        }
+    }
+
+    /// Checks a signature that this key made. Errors: it is not of this key and message.
+    pub fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), BadSignature> {
+        match self {
+            Self::Memory(key) => key.verify_own(message, signature),
+            Self::Token(_, public) => public.verify(message, signature),
         }
     }
 }

@@ -260,10 +260,9 @@ impl Engine {
         let key = self.key(&ask.authority);
         let profile =
             key.and_then(|key| key.constraints.profiles.choose(ask.profile.as_ref()).ok().flatten().cloned());
-        let cleared = self
-            .gate
-            .examine(std::mem::take(&mut ask.approvals), Question::of_leaf(&ask, profile), &*self.clock)
-            .await;
+        let brought = std::mem::take(&mut ask.approvals);
+        let cleared =
+            self.gate.examine(brought, || Question::of_leaf(&ask, profile), &*self.clock).await;
         steps.end("examine", from, &*self.clock);
         let (reply, answer) = oneshot::channel();
         self.post(Job::Issue(Box::new(Asked { ask, cleared, caller, key: None, steps, reply })), answer).await
@@ -276,10 +275,8 @@ impl Engine {
         key: Option<AuthorityKey>,
         caller: String,
     ) -> Result<Answer, Refusal> {
-        let cleared = self
-            .gate
-            .examine(std::mem::take(&mut ask.approvals), Question::of_authority(&ask), &*self.clock)
-            .await;
+        let brought = std::mem::take(&mut ask.approvals);
+        let cleared = self.gate.examine(brought, || Question::of_authority(&ask), &*self.clock).await;
         let (reply, answer) = oneshot::channel();
         self.post(
             Job::Ensure(Box::new(Asked { ask, cleared, caller, key, steps: Steps::default(), reply })),

@@ -12,6 +12,9 @@ pub struct Uid(pub [u8; 16]);
 #[error("not a UUID in its RFC 4122 text form")]
 pub struct UidError;
 
+/// Bytes of each group of the text form.
+const GROUPS: [usize; 5] = [4, 2, 2, 2, 6];
+
 impl Uid {
     /// No object's.
     pub const NIL: Self = Self([0; 16]);
@@ -21,28 +24,30 @@ impl FromStr for Uid {
     type Err = UidError;
 
     fn from_str(text: &str) -> Result<Self, UidError> {
-        let groups: Vec<&str> = text.split('-').collect();
-        if !groups.iter().map(|group| group.len()).eq([8, 4, 4, 4, 12]) {
-            return Err(UidError);
-        }
         let mut uid = [0; 16];
-        hex::decode_to_slice(groups.concat(), &mut uid).map_err(|_| UidError)?;
-        Ok(Self(uid))
+        let (mut groups, mut rest) = (text.split('-'), uid.as_mut_slice());
+        for length in GROUPS {
+            let (bytes, after) = rest.split_at_mut_checked(length).ok_or(UidError)?;
+            let group = groups.next().ok_or(UidError)?;
+            hex::decode_to_slice(group, bytes).map_err(|_| UidError)?;
+            rest = after;
+        }
+        if groups.next().is_some() { Err(UidError) } else { Ok(Self(uid)) }
     }
 }
 
 impl fmt::Display for Uid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let digits = hex::encode(self.0);
-        let mut at = 0;
-        for (n, length) in [8, 4, 4, 4, 12].into_iter().enumerate() {
-            if n > 0 {
-                f.write_str("-")?;
-            }
-            f.write_str(digits.get(at..at + length).unwrap_or_default())?;
-            at += length;
+        let mut text = [b'-'; 36];
+        let (mut bytes, mut places) = (self.0.as_slice(), text.as_mut_slice());
+        for length in GROUPS {
+            let (group, later) = bytes.split_at_checked(length).ok_or(fmt::Error)?;
+            let (digits, after) = places.split_at_mut_checked(2 * length).ok_or(fmt::Error)?;
+            hex::encode_to_slice(group, digits).map_err(|_| fmt::Error)?;
+            // Over the hyphen, but for the last group, after which there is nothing.
+            (bytes, places) = (later, after.get_mut(1..).unwrap_or_default());
         }
-        Ok(())
+        f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
     }
 }
 
@@ -90,7 +95,17 @@ mod tests {
     fn a_uid_is_read_and_written_in_rfc_4122_form_only() {
         let text = "0f8fad5b-d9cb-469f-a165-70867728950e";
         assert_eq!(text.parse::<Uid>().unwrap().to_string(), text);
-        for bad in ["", "0f8fad5bd9cb469fa16570867728950e", "0f8fad5b-d9cb-469f-a165-70867728950g", "{x}"] {
+        assert_eq!(Uid::NIL.to_string(), "00000000-0000-0000-0000-000000000000");
+        for bad in [
+            "",
+            "0f8fad5bd9cb469fa16570867728950e",
+            "0f8fad5b-d9cb-469f-a165-70867728950g",
+            "0f8fad5b-d9cb-469f-a165-70867728950e-",
+            "0f8fad5b-d9cb-469f-a165-70867728950e-00",
+            "0f8fad5b-d9cb-469f-a165",
+            "0f8fad5bd9-cb-469f-a165-70867728950e",
+            "{x}",
+        ] {
             assert_eq!(bad.parse::<Uid>(), Err(UidError), "{bad}");
         }
     }

@@ -17,6 +17,9 @@ use keywright_signer_protocol::v1alpha1 as wire;
 
 /// Longest life that can be asked for, in seconds: 100 years.
 const MAX_DURATION: u64 = 100 * 366 * 86_400;
+/// The highest step: the largest whole number that every JSON reader keeps exactly (RFC 7493 section 2.2), because steps
+/// stand in the log and in effects.
+const MAX_STEP: u64 = (1 << 53) - 1;
 /// Most alternative names in one certificate.
 const MAX_NAMES: usize = 1000;
 
@@ -211,6 +214,9 @@ fn plain(
 /// Errors: `Malformed` naming the field, `ProofOfPossession`.
 pub fn issue(request: &wire::IssueRequest) -> Result<ValidIssue, Refusal> {
     let id = request_id(request.request_key.as_ref())?;
+    if id.step > MAX_STEP {
+        return Err(malformed("requestKey.step", "is over 2^53 - 1", "send the object's revision"));
+    }
     let authority = uid("authorityUid", &request.authority_uid)?;
     let duration = duration(request.duration_seconds)?;
     let subject = subject(request.subject.as_ref())?;

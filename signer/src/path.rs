@@ -16,10 +16,9 @@ use crate::authority_key::AuthorityKey;
 use crate::draft;
 use crate::ids::{RequestId, Uid};
 use crate::ledger::{AuthorityRow, Batch, Ledger, LedgerError, MarkRow, PlainRow, RequestRow, RequestState};
-use crate::log::entry::{Entry, Kind, Value, commit};
+use crate::log::entry::{Entry, Kind, Value, commit, hexadecimal};
 use crate::refusal::{Reason, Refusal};
-use keywright_pki::certificate::{Certificate, TbsDer, Template, TemplateError, assemble};
-use keywright_pki::key::PublicKey;
+use keywright_pki::certificate::{Certificate, TbsDer, Template, TemplateError, seal};
 use keywright_pki::lint;
 use std::sync::Arc;
 
@@ -71,7 +70,10 @@ pub struct Recorded {
 /// A certificate that exists and verifies, and that nobody has seen.
 pub struct Signed {
     purpose: Purpose,
-    certificate: Certificate,
+    /// DER.
+    certificate: Vec<u8>,
+    /// The authority that it is for, when its key is here, and what it says.
+    subject: Option<(Arc<Authority>, Certificate)>,
     row: RequestRow,
 }
 
@@ -88,8 +90,8 @@ pub struct Released {
     pub ticket: u64,
     /// The request.
     pub id: RequestId,
-    /// The certificate.
-    pub certificate: Certificate,
+    /// The certificate, DER.
+    pub certificate: Vec<u8>,
     /// Index of the signature's entry.
     pub log_index: u64,
     /// The authority that the certificate is for, now certified, when its key is here.
@@ -128,7 +130,7 @@ impl Linted {
         purpose.names = approved.take_names();
         let tbs = template.tbs_der(purpose.issuer.algorithm()).map_err(|error| template_refusal(&error))?;
         let draft = draft::of(&tbs)?;
-        if let Some(finding) = lint::lint_certificate(&draft).into_iter().next() {
+        if let Some(finding) = lint::lint_certificate_of(&draft, &template.public_key).into_iter().next() {
             return Err(Refusal::new(
                 Reason::Lint,
                 finding.field,
@@ -157,13 +159,13 @@ impl Linted {
             .with("step", purpose.id.step)
             .with("caller", purpose.caller.as_str())
             .with("fencing", purpose.fencing)
-            .with("serial", hex::encode(&row.serial))
-            .with("spki", hex::encode(spki))
+            .with("serial", hexadecimal(&row.serial))
+            .with("spki", hexadecimal(spki))
             .with("notBefore", u64::try_from(from).unwrap_or(0))
             .with("notAfter", u64::try_from(to).unwrap_or(0))
             .with("usages", Value::List(usages))
             .with("isCa", template.ca.is_some())
-            .with("tbs", hex::encode(digest))
+            .with("tbs", hexadecimal(digest))
             .with("names", commit(&purpose.salt, &purpose.plain));
         if let Some(profile) = &purpose.profile {
             intent = intent.with("profile", profile.as_str());
@@ -173,13 +175,13 @@ impl Linted {
 }
 
 impl Recorded {
-    /// Uses the key, verifies the signature, and compares what was signed with what was linted.
+    /// Uses the key, verifies the signature over the linted bytes, and compares what was made of them with them.
     ///
     /// Errors: `Failed`, to be recorded; nothing is released.
     pub fn sign(self) -> Result<Signed, Box<Failed>> {
-        let Self { purpose, tbs, row } = self;
-        match make(&purpose.issuer, &tbs) {
-            Ok(certificate) => Ok(Signed { purpose, certificate, row }),
+        let Self { mut purpose, tbs, row } = self;
+        match make(&mut purpose, &tbs) {
+            Ok((certificate, subject)) => Ok(Signed { purpose, certificate, subject, row }),
             Err(refusal) => Err(Box::new(Failed { purpose, row, refusal })),
         }
     }
@@ -190,19 +192,23 @@ impl Recorded {
     }
 }
 
-fn make(issuer: &AuthorityKey, tbs: &TbsDer) -> Result<Certificate, Refusal> {
-    let signature = issuer.sign(tbs.as_bytes()).map_err(|error| error.refusal())?;
-    let certificate =
-        assemble(tbs, &signature).map_err(|_| Refusal::internal("the signed certificate does not parse"))?;
-    if certificate.tbs_der() != tbs.as_bytes() {
-        return Err(Refusal::internal("the signed certificate is not the linted one"));
-    }
-    verify(issuer.public_key(), &certificate)?;
-    Ok(certificate)
-}
+/// A certificate, DER, and the authority that it is for when its key is here, with what the certificate says.
+type Made = (Vec<u8>, Option<(Arc<Authority>, Certificate)>);
 
-fn verify(issuer: &PublicKey, certificate: &Certificate) -> Result<(), Refusal> {
-    certificate.verify_signed_by(issuer).map_err(|_| Refusal::internal("the own signature does not verify"))
+fn make(purpose: &mut Purpose, tbs: &TbsDer) -> Result<Made, Refusal> {
+    let signature = purpose.issuer.sign(tbs.as_bytes()).map_err(|error| error.refusal())?;
+    let verified = purpose.issuer.verify(tbs.as_bytes(), &signature);
+    verified.map_err(|_| Refusal::internal("the own signature does not verify"))?;
+    let not_ours = |_| Refusal::internal("the signed certificate is not the linted one");
+    let certificate = seal(tbs, &signature).map_err(not_ours)?;
+    let subject = match purpose.subject_authority.take() {
+        None => None,
+        Some(authority) => {
+            let read = Certificate::from_der(&certificate);
+            Some((authority, read.map_err(|_| Refusal::internal("the signed certificate does not parse"))?))
+        }
+    };
+    Ok((certificate, subject))
 }
 
 impl Signed {
@@ -325,7 +331,8 @@ impl Turn {
     pub fn add(&mut self, mut linted: Linted) -> Result<(), Refusal> {
         self.use_up(&linted.approved, &linted.salts)?;
         linted.row.intent = self.enter(&linted.intent)?;
-        let plain = PlainRow { salt: linted.purpose.salt.to_vec(), fields: linted.purpose.plain.clone() };
+        let fields = std::mem::take(&mut linted.purpose.plain);
+        let plain = PlainRow { salt: linted.purpose.salt.to_vec(), fields };
         self.batch.plain.push((linted.row.intent, plain));
         self.batch.requests.push((linted.purpose.id, linted.row.clone()));
         self.pending.push(linted);
@@ -334,24 +341,22 @@ impl Turn {
 
     /// Records the signature. Errors: its entry is too long, which it never is.
     pub fn add_signed(&mut self, mut signed: Signed) -> Result<(), Refusal> {
-        let der = signed.certificate.der();
-        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, der);
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &signed.certificate);
         let entry = self
             .entry(Kind::Signature)
             .with("intent", signed.row.intent)
-            .with("serial", hex::encode(&signed.row.serial))
-            .with("certificate", hex::encode(digest));
+            .with("serial", hexadecimal(&signed.row.serial))
+            .with("certificate", hexadecimal(digest));
         let index = self.enter(&entry)?;
         signed.row.state = RequestState::Signed.into();
-        signed.row.certificate = der.to_vec();
+        signed.row.certificate.clone_from(&signed.certificate);
         signed.row.log_index = index;
-        self.batch.requests.push((signed.purpose.id, signed.row.clone()));
+        self.batch.requests.push((signed.purpose.id, std::mem::take(&mut signed.row)));
         for name in std::mem::take(&mut signed.purpose.names) {
             let row = MarkRow { request: signed.purpose.id.key().to_vec(), index, ..MarkRow::default() };
             self.batch.marks.push((name, row));
         }
-        if let Some(authority) = signed.purpose.subject_authority.take() {
-            let certificate = signed.certificate.clone();
+        if let Some((authority, certificate)) = signed.subject.take() {
             let current = Current { certificate, step: signed.purpose.id.step, log_index: index };
             let certified = Arc::new(authority.certified(current));
             self.store(&certified);
@@ -371,7 +376,7 @@ impl Turn {
         let entry = self
             .entry(Kind::Abandoned)
             .with("intent", row.intent)
-            .with("serial", hex::encode(&row.serial))
+            .with("serial", hexadecimal(&row.serial))
             .with("why", why);
         self.enter(&entry)?;
         row.state = RequestState::Abandoned.into();

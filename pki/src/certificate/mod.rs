@@ -1,7 +1,7 @@
 //! X.509 certificates: from a template to the bytes that get signed, to a certificate, and back.
 //!
 //! ```text
-//! Template --tbs_der--> TbsDer --(lint, record, sign elsewhere)--> assemble --> Certificate
+//! Template --tbs_der--> TbsDer --(lint, record, sign elsewhere)--> seal --> DER, or assemble --> Certificate
 //! ```
 //! Owns the encoding (RFC 5280 section 4). Never signs, never decides whether a certificate may exist.
 
@@ -12,5 +12,5 @@ mod validity;
 
 pub use parsed::{Certificate, MAX_LEN, ParseError};
 pub use serial::{Serial, SerialError};
-pub use template::{AssembleError, CaProfile, TbsDer, Template, TemplateError, assemble};
+pub use template::{AssembleError, CaProfile, TbsDer, Template, TemplateError, assemble, seal};
 pub use validity::{Validity, ValidityError};

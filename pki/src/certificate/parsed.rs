@@ -331,7 +331,7 @@ impl Extensions {
 mod tests {
     use super::*;
     use crate::algorithm::KeyAlgorithm;
-    use crate::certificate::{Template, assemble};
+    use crate::certificate::{Template, assemble, seal};
     use crate::key::PrivateKey;
     use der::asn1::{AnyRef, BitStringRef};
 
@@ -390,6 +390,32 @@ mod tests {
         assert_eq!(certificate.usages().names(), ["digital signature"]);
         assert!(!certificate.is_ca() && certificate.is_self_signed());
         assert_eq!(Certificate::from_pem(certificate.to_pem().as_bytes()).unwrap(), certificate);
+    }
+
+    #[test]
+    fn what_is_sealed_is_what_is_assembled_and_only_of_der() {
+        let (key, certificate) = certificate();
+        let template = Template {
+            serial: certificate.serial().clone(),
+            issuer_name: certificate.issuer_der().to_vec(),
+            subject: certificate.subject().clone(),
+            sans: SubjectAltNames::default(),
+            public_key: key.public_key().clone(),
+            authority_key_identifier: None,
+            validity: certificate.validity(),
+            usages: certificate.usages().clone(),
+            ca: None,
+            crl_distribution_points: vec![],
+            ocsp_servers: vec![],
+            issuing_certificate_urls: vec![],
+        };
+        let tbs = template.tbs_der(key.algorithm()).unwrap();
+        assert_eq!(tbs.as_bytes(), certificate.tbs_der());
+        assert_eq!(seal(&tbs, &certificate.signature).unwrap(), certificate.der());
+        let other = key.sign(b"something else").unwrap();
+        let sealed = Certificate::from_der(&seal(&tbs, &other).unwrap()).unwrap();
+        assert_eq!(sealed.tbs_der(), tbs.as_bytes());
+        assert!(sealed.verify_signed_by(key.public_key()).is_err(), "to verify is the caller's part");
     }
 
     #[test]

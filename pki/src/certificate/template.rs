@@ -7,7 +7,7 @@
 
 use super::{Certificate, ParseError, Serial, Validity};
 use crate::algorithm::KeyAlgorithm;
-use crate::asn1::{BasicConstraints, Signed, TbsCertificate};
+use crate::asn1::{BasicConstraints, Signed, TbsCertificate, decode_exact};
 use crate::constraints::NameConstraints;
 use crate::key::PublicKey;
 use crate::name::{DistinguishedName, NameError, SubjectAltNames, Uri};
@@ -134,6 +134,22 @@ impl TbsDer {
         };
         encode().map_err(|_| AssembleError::Encoding)
     }
+}
+
+/// DER of the certificate, read back as far as it is new: that it is DER, and made of exactly these bytes, the algorithm
+/// that they name and this signature. What the bytes themselves say is the linter's to read.
+///
+/// Does not verify the signature. Errors: the result does not read back.
+pub fn seal(tbs: &TbsDer, signature: &[u8]) -> Result<Vec<u8>, AssembleError> {
+    let der = tbs.with_signature(signature)?;
+    let malformed = |_| ParseError::Malformed("not a DER X.509 certificate");
+    let is_ours = {
+        let read: Signed<'_> = decode_exact(&der).map_err(malformed)?;
+        read.content == AnyRef::from_der(&tbs.der).map_err(malformed)?
+            && read.algorithm == tbs.algorithm.signature_algorithm()
+            && read.signature.as_bytes() == Some(signature)
+    };
+    if is_ours { Ok(der) } else { Err(ParseError::Malformed("not of the bytes that were signed").into()) }
 }
 
 /// Puts the signature to the bytes it was made over.

@@ -9,7 +9,7 @@ mod private;
 mod public;
 
 pub use private::{Encoding, PrivateKey};
-pub use public::PublicKey;
+pub use public::{PublicKey, Verifier};
 
 use crate::algorithm::KeyAlgorithm;
 

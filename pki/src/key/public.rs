@@ -6,7 +6,7 @@
 use super::{BadSignature, KeyError, edwards};
 use crate::algorithm::{KeyAlgorithm, SignatureAlgorithm};
 use aws_lc_rs::digest;
-use aws_lc_rs::signature::{self, UnparsedPublicKey, VerificationAlgorithm};
+use aws_lc_rs::signature::{self, ParsedPublicKey, UnparsedPublicKey, VerificationAlgorithm};
 use const_oid::ObjectIdentifier;
 use const_oid::db::{fips204, rfc5912, rfc8410};
 use der::asn1::UintRef;
@@ -20,6 +20,8 @@ pub struct PublicKey {
     spki: Vec<u8>,
     /// SHA-256 of the BIT STRING's value.
     digest: [u8; 32],
+    /// SHA-256 of `spki`.
+    pin: [u8; 32],
 }
 
 /// `RSAPublicKey` of RFC 8017 appendix A.1.1.
@@ -38,6 +40,11 @@ impl PublicKey {
     /// under it) or a key of wrong length; `Unsupported` for other algorithms, other curves, compressed points, RSA
     /// sizes other than 2048, 3072, 4096 or exponents other than 65537.
     pub fn from_spki_der(der: &[u8]) -> Result<Self, KeyError> {
+        Self::with_verifier(der).map(|(key, _)| key)
+    }
+
+    /// The same, with the library's form of the key, which reading it makes anyway.
+    pub(crate) fn with_verifier(der: &[u8]) -> Result<(Self, Verifier), KeyError> {
         let malformed = KeyError::Malformed("DER SubjectPublicKeyInfo");
         let spki = SubjectPublicKeyInfoRef::from_der(der).map_err(|_| malformed.clone())?;
         if spki.to_der().map_err(|_| malformed.clone())? != der {
@@ -46,13 +53,17 @@ impl PublicKey {
         let bits = spki.subject_public_key.as_bytes().ok_or_else(|| malformed.clone())?;
         let algorithm = recognise(&spki, bits)?;
         // The library checks what only arithmetic can: the point is on the curve, the key is well-formed.
-        UnparsedPublicKey::new(
-            verifier(algorithm, algorithm.signature()).ok_or_else(|| malformed.clone())?,
-            der,
-        )
-        .parse()
-        .map_err(|_| malformed)?;
-        Ok(Self { algorithm, spki: der.to_vec(), digest: sha256(bits) })
+        let parsed = parse(algorithm, der).ok_or(malformed)?;
+        let key = Self { algorithm, spki: der.to_vec(), digest: sha256(bits), pin: sha256(der) };
+        Ok((key, Verifier { algorithm, parsed }))
+    }
+
+    /// The library's form of this key, for a key under which many signatures are checked. Errors: none that a key which
+    /// was read once can cause.
+    pub fn verifier(&self) -> Result<Verifier, KeyError> {
+        let parsed = parse(self.algorithm, &self.spki);
+        let parsed = parsed.ok_or(KeyError::Malformed("DER SubjectPublicKeyInfo"))?;
+        Ok(Verifier { algorithm: self.algorithm, parsed })
     }
 
     /// DER SubjectPublicKeyInfo, as read.
@@ -94,8 +105,42 @@ impl PublicKey {
 
     /// SHA-256 of the whole DER SubjectPublicKeyInfo, as used for pinning.
     pub fn spki_sha256(&self) -> [u8; 32] {
-        sha256(&self.spki)
+        self.pin
     }
+}
+
+/// A public key in the library's form. Reading a key makes one, which for ECDSA costs a good part of what a signature costs
+/// to check; it takes memory of the library's own, so it is kept for keys in use only.
+#[derive(Debug, Clone)]
+pub struct Verifier {
+    algorithm: KeyAlgorithm,
+    parsed: ParsedPublicKey,
+}
+
+impl Verifier {
+    /// As [`PublicKey::verify`].
+    pub fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), BadSignature> {
+        self.parsed.verify_sig(message, signature).map_err(|_| BadSignature)
+    }
+
+    /// As [`PublicKey::verify_with`].
+    pub fn verify_with(
+        &self,
+        algorithm: SignatureAlgorithm,
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<(), BadSignature> {
+        if algorithm == self.algorithm.signature() {
+            return self.verify(message, signature);
+        }
+        let verifier = verifier(self.algorithm, algorithm).ok_or(BadSignature)?;
+        UnparsedPublicKey::new(verifier, &self.parsed).verify(message, signature).map_err(|_| BadSignature)
+    }
+}
+
+/// The library's form of a key; none when it is none of this kind.
+fn parse(algorithm: KeyAlgorithm, spki: &[u8]) -> Option<ParsedPublicKey> {
+    ParsedPublicKey::new(verifier(algorithm, algorithm.signature())?, spki).ok()
 }
 
 /// Which of our algorithms a SubjectPublicKeyInfo is; `bits` is the value of its BIT STRING.

@@ -49,7 +49,15 @@ fn every_algorithm_signs_reads_back_and_tells_its_own_signatures() {
             let mut flipped = signature.clone();
             flipped[at] ^= 1;
             assert_eq!(public.verify(b"message", &flipped), Err(BadSignature), "{algorithm} {at}");
+            assert_eq!(key.verify_own(b"message", &flipped), Err(BadSignature), "{algorithm} {at}");
         }
+        // The second time with what was kept of the first.
+        for _ in 0..2 {
+            key.verify_own(b"message", &signature).unwrap();
+            assert_eq!(key.verify_own(b"other", &signature), Err(BadSignature));
+        }
+        let stranger = PrivateKey::generate(algorithm).unwrap().sign(b"message").unwrap();
+        assert_eq!(key.verify_own(b"message", &stranger), Err(BadSignature));
 
         let der = key.to_pkcs8_der().unwrap();
         assert_eq!(PrivateKey::from_pkcs8_der(&der).unwrap().public_key(), &public);

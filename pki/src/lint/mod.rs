@@ -10,6 +10,7 @@ use crate::asn1::{Signed, TbsCertificate, decode_exact};
 use crate::key::PublicKey;
 use crate::name::DistinguishedName;
 use der::{Decode, Encode};
+use spki::AlgorithmIdentifierOwned;
 use x509_cert::name::Name;
 use x509_cert::time::Time;
 
@@ -55,44 +56,23 @@ impl Report {
 /// All findings on a DER TBSCertificate; empty when there is nothing to say.
 pub fn lint(tbs_der: &[u8]) -> Vec<Finding> {
     let mut report = Report::default();
-    let Ok(tbs) = TbsCertificate::from_der(tbs_der) else {
-        report.require(false, "der-readable", "tbsCertificate", "is no DER TBSCertificate", "RFC 5280 4.1");
-        return report.0;
-    };
-    report.require(
-        tbs.to_der().is_ok_and(|again| again == tbs_der),
-        "der-canonical",
-        "tbsCertificate",
-        "is not what writing it again gives, so it is no DER",
-        "RFC 5280 4.1",
-    );
-    lint_serial(&tbs, &mut report);
-    lint_signature(&tbs, &mut report);
-    lint_names(&tbs, &mut report);
-    lint_validity(&tbs, &mut report);
-    report.require(tbs.version == 2, "version-3", "version", "is not 3", "RFC 5280 4.1.2.1");
-    report.require(
-        tbs.issuer_unique_id.is_none() && tbs.subject_unique_id.is_none(),
-        "no-unique-identifiers",
-        "issuerUniqueID",
-        "issuer and subject unique identifiers must not be generated",
-        "RFC 5280 4.1.2.8",
-    );
-    let key = tbs.subject_public_key_info.to_der().ok().and_then(|spki| PublicKey::from_spki_der(&spki).ok());
-    report.require(
-        key.is_some(),
-        "key-supported",
-        "subjectPublicKeyInfo",
-        "is malformed, weak or of a kind that is not supported",
-        "RFC 5280 4.1.2.7",
-    );
-    extensions::lint(&tbs, key.as_ref(), &mut report);
+    read(tbs_der, None, &mut report);
     report.0
 }
 
 /// Findings on a whole DER certificate: those of [`lint`] on its signed part, and whether the signature algorithm outside
 /// is the one inside.
 pub fn lint_certificate(der: &[u8]) -> Vec<Finding> {
+    whole(der, None)
+}
+
+/// The same, where the subject's key was read before: if the certificate holds exactly its bytes, they are not read again,
+/// which is arithmetic.
+pub fn lint_certificate_of(der: &[u8], key: &PublicKey) -> Vec<Finding> {
+    whole(der, Some(key))
+}
+
+fn whole(der: &[u8], known: Option<&PublicKey>) -> Vec<Finding> {
     let mut report = Report::default();
     let parts =
         decode_exact::<Signed<'_>>(der).ok().and_then(|outer| Some((outer.content.to_der().ok()?, outer)));
@@ -100,10 +80,9 @@ pub fn lint_certificate(der: &[u8]) -> Vec<Finding> {
         report.require(false, "der-readable", "certificate", "is no DER Certificate", "RFC 5280 4.1");
         return report.0;
     };
-    report.0.extend(lint(&tbs_der));
-    let same = TbsCertificate::from_der(&tbs_der).is_ok_and(|tbs| tbs.signature == outer.algorithm);
+    let inner = read(&tbs_der, known, &mut report);
     report.require(
-        same,
+        inner.is_some_and(|inner| inner == outer.algorithm),
         "signature-algorithms-equal",
         "signatureAlgorithm",
         "differs from the one inside the signed part",
@@ -117,6 +96,46 @@ pub fn lint_certificate(der: &[u8]) -> Vec<Finding> {
         "RFC 5280 4.1.1.3",
     );
     report.0
+}
+
+/// Reads a DER TBSCertificate; gives its signature algorithm, unless it cannot be read.
+fn read(tbs_der: &[u8], known: Option<&PublicKey>, report: &mut Report) -> Option<AlgorithmIdentifierOwned> {
+    let Ok(tbs) = TbsCertificate::from_der(tbs_der) else {
+        report.require(false, "der-readable", "tbsCertificate", "is no DER TBSCertificate", "RFC 5280 4.1");
+        return None;
+    };
+    report.require(
+        tbs.to_der().is_ok_and(|again| again == tbs_der),
+        "der-canonical",
+        "tbsCertificate",
+        "is not what writing it again gives, so it is no DER",
+        "RFC 5280 4.1",
+    );
+    lint_serial(&tbs, report);
+    lint_signature(&tbs, report);
+    lint_names(&tbs, report);
+    lint_validity(&tbs, report);
+    report.require(tbs.version == 2, "version-3", "version", "is not 3", "RFC 5280 4.1.2.1");
+    report.require(
+        tbs.issuer_unique_id.is_none() && tbs.subject_unique_id.is_none(),
+        "no-unique-identifiers",
+        "issuerUniqueID",
+        "issuer and subject unique identifiers must not be generated",
+        "RFC 5280 4.1.2.8",
+    );
+    let spki = tbs.subject_public_key_info.to_der().unwrap_or_default();
+    let known = known.filter(|known| known.spki_der() == spki);
+    let fresh = if known.is_none() { PublicKey::from_spki_der(&spki).ok() } else { None };
+    let key = known.or(fresh.as_ref());
+    report.require(
+        key.is_some(),
+        "key-supported",
+        "subjectPublicKeyInfo",
+        "is malformed, weak or of a kind that is not supported",
+        "RFC 5280 4.1.2.7",
+    );
+    extensions::lint(&tbs, key, report);
+    Some(tbs.signature)
 }
 
 fn lint_serial(tbs: &TbsCertificate<'_>, report: &mut Report) {
@@ -154,8 +173,8 @@ fn lint_signature(tbs: &TbsCertificate<'_>, report: &mut Report) {
 fn lint_names(tbs: &TbsCertificate<'_>, report: &mut Report) {
     let issuer = tbs.issuer.to_der().unwrap_or_default();
     report.require(
-        decode_exact::<Name>(&issuer).is_ok_and(|name| !name.is_empty())
-            && DistinguishedName::from_der_lossy(&issuer).is_ok(),
+        decode_exact::<Name>(&issuer)
+            .is_ok_and(|name| !name.is_empty() && DistinguishedName::from_name_lossy(&name).is_some()),
         "issuer-present",
         "issuer",
         "is no DER Name or is empty",
@@ -163,7 +182,9 @@ fn lint_names(tbs: &TbsCertificate<'_>, report: &mut Report) {
     );
     let subject = tbs.subject.to_der().unwrap_or_default();
     report.require(
-        decode_exact::<Name>(&subject).is_ok() && DistinguishedName::from_der(&subject).is_ok(),
+        decode_exact::<Name>(&subject).is_ok_and(|name| {
+            DistinguishedName::from_name_lossy(&name).is_some_and(|(_, unsupported)| unsupported == 0)
+        }),
         "subject-attributes",
         "subject",
         "is no DER Name, or has attributes that are unknown, doubled, too long or of wrong characters",

@@ -7,7 +7,7 @@ use crate::name::{DistinguishedName, SubjectAltNames};
 use crate::usage::Usages;
 use const_oid::ObjectIdentifier;
 use const_oid::db::rfc5280 as oid;
-use der::asn1::{AnyRef, OctetString, UintRef};
+use der::asn1::{AnyRef, BitStringRef, OctetString, UintRef};
 use std::sync::LazyLock;
 use x509_cert::ext::Extension;
 
@@ -264,6 +264,31 @@ fn extensions_are_der_inside() {
 fn a_key_that_is_not_accepted_is_found() {
     let spki = b"\x30\x08\x30\x03\x06\x01\x2a\x03\x01\x00";
     let found = rules(false, |tbs| tbs.subject_public_key_info = AnyRef::from_der(spki).unwrap());
+    assert_eq!(found, ["key-supported"]);
+}
+
+#[test]
+fn a_key_that_was_read_before_stands_for_its_own_bytes_only() {
+    let whole = |edit: fn(&mut TbsCertificate<'_>)| {
+        let der = tbs(false);
+        let mut parsed = TbsCertificate::from_der(&der).unwrap();
+        edit(&mut parsed);
+        let (content, algorithm) = (parsed.to_der().unwrap(), KEY.algorithm().signature_algorithm());
+        let signature = KEY.sign(&content).unwrap();
+        let signature = BitStringRef::from_bytes(&signature).unwrap();
+        Signed { content: AnyRef::from_der(&content).unwrap(), algorithm, signature }.to_der().unwrap()
+    };
+    let other = PrivateKey::generate(KEY.algorithm()).unwrap();
+    let sound = whole(|_| {});
+    for key in [KEY.public_key(), other.public_key()] {
+        assert_eq!(lint_certificate_of(&sound, key), lint_certificate(&sound));
+        assert_eq!(lint_certificate_of(&sound, key), []);
+    }
+    let rubbish = whole(|tbs| {
+        let spki = b"\x30\x08\x30\x03\x06\x01\x2a\x03\x01\x00";
+        tbs.subject_public_key_info = AnyRef::from_der(spki).unwrap();
+    });
+    let found: Vec<_> = lint_certificate_of(&rubbish, KEY.public_key()).iter().map(|one| one.rule).collect();
     assert_eq!(found, ["key-supported"]);
 }
 

@@ -132,14 +132,20 @@ impl DistinguishedName {
 
     /// The same, but attributes without a field of ours are only counted.
     pub(crate) fn from_der_lossy(der: &[u8]) -> Result<(Self, usize), NameError> {
-        // A relative name without attributes (RFC 5280 appendix A.1: SIZE (1..MAX)) would be seen by nobody.
-        let is_sound = |name: &Name| {
-            name.iter_rdn().all(|rdn| !rdn.is_empty()) && name.iter().all(|one| is_canonical(one.oid))
-        };
-        let parsed = Name::from_der(der).ok().filter(is_sound);
-        let parsed = parsed.ok_or_else(|| {
+        let parsed = Name::from_der(der).ok().and_then(|parsed| Self::from_name_lossy(&parsed));
+        parsed.ok_or_else(|| {
             NameError::new("the name", "is no DER Name", "give a DER X.501 Name").at("subject")
-        })?;
+        })
+    }
+
+    /// The same of a name that was read as ASN.1; none when it is not sound.
+    pub(crate) fn from_name_lossy(parsed: &Name) -> Option<(Self, usize)> {
+        // A relative name without attributes (RFC 5280 appendix A.1: SIZE (1..MAX)) would be seen by nobody.
+        let is_sound =
+            parsed.iter_rdn().all(|rdn| !rdn.is_empty()) && parsed.iter().all(|one| is_canonical(one.oid));
+        if !is_sound {
+            return None;
+        }
         let mut name = Self::default();
         let mut unsupported = 0;
         for attribute in parsed.iter() {
@@ -147,7 +153,7 @@ impl DistinguishedName {
                 unsupported += 1;
             }
         }
-        Ok((name, unsupported))
+        Some((name, unsupported))
     }
 
     /// Whether a DER Name holds what name constraints would judge but [`Self::from_der_lossy`] leaves out: a common

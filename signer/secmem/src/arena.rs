@@ -75,12 +75,11 @@ impl Arena {
     pub(crate) unsafe fn give_back(&self, pointer: NonNull<u8>) {
         let offset = self.offset(pointer);
         let mut plan = self.plan();
-        let Ok(size) = plan.size(offset) else { wrong_pointer() };
-        // SAFETY: the plan says that `size` bytes at `offset` are taken, and the caller that they are the caller's own.
+        let Ok(size) = plan.give_back(offset) else { wrong_pointer() };
+        // SAFETY: the plan says that `size` bytes at `offset` were taken, the caller that they were the caller's own, and
+        // nobody else can be given them while the plan is locked.
         unsafe { wipe(pointer, size) };
-        if plan.give_back(offset).is_err() {
-            wrong_pointer();
-        }
+        drop(plan);
     }
 
     /// Moves what is at `pointer` to a place of at least `size` bytes. `None`: the arena is full, nothing has changed.

@@ -118,33 +118,40 @@ impl Plan {
                 debug_assert!(slot < slots(slab.class.into()));
                 Ok(CLASSES[usize::from(slab.class)].into())
             }
-            Page::Large(pages) if offset == page * PAGE => Ok(pages as usize * PAGE),
+            Page::Large(pages) if offset == page * PAGE => Ok(*pages as usize * PAGE),
             Page::Large(_) | Page::Free | Page::Inside(_) => Err(NotTaken),
         }
     }
 
-    /// Gives back what [`Self::take`] returned. Nothing changes on an error.
-    pub(crate) fn give_back(&mut self, offset: usize) -> Result<(), NotTaken> {
-        let size = self.size(offset)?;
+    /// Gives back what [`Self::take`] returned, and says how many bytes that were. Nothing changes on an error.
+    pub(crate) fn give_back(&mut self, offset: usize) -> Result<usize, NotTaken> {
         let (page, kind) = self.owner(offset)?;
-        match kind {
-            Page::Slab(slab) => self.free_slot(page, slab, taken_slot(page, slab, offset)?),
-            Page::Large(pages) => self.free_pages(page, pages as usize),
-            Page::Free | Page::Inside(_) => return Err(NotTaken),
-        }
+        let size = match kind {
+            Page::Slab(slab) => {
+                let (class, slot) = (usize::from(slab.class), taken_slot(page, slab, offset)?);
+                self.free_slot(page, slot);
+                CLASSES[class].into()
+            }
+            Page::Large(pages) if offset == page * PAGE => {
+                let pages = *pages as usize;
+                self.free_pages(page, pages);
+                pages * PAGE
+            }
+            Page::Large(_) | Page::Free | Page::Inside(_) => return Err(NotTaken),
+        };
         self.used -= size;
-        Ok(())
+        Ok(size)
     }
 
     /// The first page of what `offset` lies in.
-    fn owner(&self, offset: usize) -> Result<(usize, Page), NotTaken> {
+    fn owner(&self, offset: usize) -> Result<(usize, &Page), NotTaken> {
         let page = offset / PAGE;
         match self.pages.get(page).ok_or(NotTaken)? {
             Page::Inside(back) => {
                 let first = page - *back as usize;
-                Ok((first, self.pages[first]))
+                Ok((first, &self.pages[first]))
             }
-            kind => Ok((page, *kind)),
+            kind => Ok((page, kind)),
         }
     }
 
@@ -153,28 +160,31 @@ impl Plan {
             NONE => self.new_slab(class)?,
             page => page as usize,
         };
-        let Page::Slab(mut slab) = self.pages[page] else { return None };
+        let Page::Slab(slab) = &mut self.pages[page] else { return None };
         let word = slab.bits.iter().position(|word| *word != 0)?;
         let bit = slab.bits[word].trailing_zeros() as usize;
         slab.bits[word] &= !(1 << bit);
         slab.free -= 1;
-        self.pages[page] = Page::Slab(slab);
         if slab.free == 0 {
-            self.close(page, slab);
+            let full = *slab;
+            self.close(page, full);
         }
         let size = usize::from(CLASSES[class]);
         Some((page * PAGE + (word * 64 + bit) * size, size))
     }
 
-    fn free_slot(&mut self, page: usize, mut slab: Slab, slot: usize) {
+    /// Precondition: `page` is the first of a slab, and the slot is taken.
+    fn free_slot(&mut self, page: usize, slot: usize) {
+        let Page::Slab(slab) = &mut self.pages[page] else { return };
         let class = usize::from(slab.class);
         slab.bits[slot / 64] |= 1 << (slot % 64);
         slab.free += 1;
-        self.pages[page] = Page::Slab(slab);
         if slab.free == 1 {
-            self.open(page, slab);
+            let opened = *slab;
+            self.open(page, opened);
         } else if usize::from(slab.free) == slots(class) && (slab.before, slab.after) != (NONE, NONE) {
-            self.close(page, slab);
+            let empty = *slab;
+            self.close(page, empty);
             self.free_pages(page, slab_pages(class));
         }
     }
@@ -243,7 +253,7 @@ impl Plan {
 }
 
 /// The number of the slot that starts at `offset`, if it is taken.
-fn taken_slot(page: usize, slab: Slab, offset: usize) -> Result<usize, NotTaken> {
+fn taken_slot(page: usize, slab: &Slab, offset: usize) -> Result<usize, NotTaken> {
     let class = usize::from(slab.class);
     let (inside, size) = (offset - page * PAGE, usize::from(CLASSES[class]));
     let slot = inside / size;
@@ -283,7 +293,8 @@ mod tests {
             assert_eq!(plan.give_back(wrong), Err(NotTaken), "{wrong}");
         }
         for offset in [small, large] {
-            assert_eq!(plan.give_back(offset), Ok(()));
+            let size = plan.size(offset);
+            assert_eq!(plan.give_back(offset), size);
             assert_eq!(plan.give_back(offset), Err(NotTaken), "given back twice");
         }
         assert_eq!(plan.used(), 0);
@@ -334,8 +345,8 @@ mod tests {
                     live.insert(offset, room);
                 } else {
                     let offset = *which.get(&live.keys().copied().collect::<Vec<_>>());
-                    live.remove(&offset);
-                    prop_assert_eq!(plan.give_back(offset), Ok(()));
+                    let size = live.remove(&offset);
+                    prop_assert_eq!(plan.give_back(offset).ok(), size);
                 }
                 prop_assert_eq!(plan.used(), live.values().sum::<usize>());
             }

@@ -1,9 +1,11 @@
 //! How many keys fit where a container may lock 8 MiB and no more.
 
+use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair,
-    ML_DSA_65_SIGNING, ML_DSA_87_SIGNING, PqdsaKeyPair, RsaKeyPair,
+    ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1, ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair,
+    Ed25519KeyPair, KeyPair as _, ML_DSA_65_SIGNING, ML_DSA_87_SIGNING, ParsedPublicKey, PqdsaKeyPair,
+    RsaKeyPair,
 };
 use keywright_secmem::{Protection, install_only, usage};
 
@@ -26,6 +28,13 @@ fn a_thousand_keys_leave_room_for_connections() {
     let most = [
         thousand("ECDSA P-256", 1000, || EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).unwrap()),
         thousand("ECDSA P-384", 1000, || EcdsaKeyPair::generate(&ECDSA_P384_SHA384_ASN1_SIGNING).unwrap()),
+        // One that has signed has its public half once more, to check its signatures with.
+        thousand("ECDSA P-384 in use", 1000, || {
+            let key = EcdsaKeyPair::generate(&ECDSA_P384_SHA384_ASN1_SIGNING).unwrap();
+            let spki: PublicKeyX509Der<'_> = key.public_key().as_der().unwrap();
+            let public = ParsedPublicKey::new(&ECDSA_P384_SHA384_ASN1, spki.as_ref()).unwrap();
+            (key, public)
+        }),
         thousand("Ed25519", 1000, || Ed25519KeyPair::generate().unwrap()),
         thousand("ML-DSA-65", 1000, || PqdsaKeyPair::generate(&ML_DSA_65_SIGNING).unwrap()),
     ];

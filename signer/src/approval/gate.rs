@@ -41,8 +41,14 @@ impl Gate {
         reported.read(self.records.as_deref(), clock.now()).await
     }
 
-    /// Finds out about the approvals that a request brings, and what policies say to it.
-    pub async fn examine(&self, brought: Vec<Brought>, question: Question, clock: &dyn Clock) -> Cleared {
+    /// Finds out about the approvals that a request brings, and what policies say to it. `question`: forms what they are
+    /// asked, which is work.
+    pub async fn examine(
+        &self,
+        brought: Vec<Brought>,
+        question: impl FnOnce() -> Question,
+        clock: &dyn Clock,
+    ) -> Cleared {
         let mut evidence = Vec::with_capacity(brought.len());
         for one in brought {
             evidence.push(evidence::read(one, &self.pinned, self.records.as_deref(), clock.now()).await);

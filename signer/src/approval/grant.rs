@@ -14,7 +14,8 @@ use keywright_approvals::EffectDigest;
 #[derive(Debug)]
 pub struct Approved {
     id: RequestId,
-    effect: EffectDigest,
+    /// None: nobody had to agree.
+    effect: Option<EffectDigest>,
     grants: Vec<Grant>,
     names: Vec<[u8; 32]>,
 }
@@ -25,8 +26,8 @@ pub struct Case<'a> {
     pub id: RequestId,
     /// What is needed.
     pub needed: Needed,
-    /// The effect.
-    pub effect: EffectDigest,
+    /// Forms the effect, which is work: where somebody has to have agreed to it.
+    pub effect: &'a dyn Fn() -> Result<EffectDigest, Refusal>,
     /// Text form of the digest of the policies in force.
     pub policies: &'a str,
     /// The newest attempt at the same request.
@@ -54,6 +55,10 @@ impl Approved {
         marked: impl Fn(&[u8; 32]) -> Result<Option<MarkRow>, LedgerError>,
     ) -> Result<Self, Refusal> {
         let Case { id, needed, effect, policies, attempt, now } = case;
+        if needed.classes.is_empty() {
+            return Ok(Self { id, effect: None, grants: Vec::new(), names: needed.names });
+        }
+        let effect = effect()?;
         let about = |classes: Vec<String>| About {
             classes,
             effect: effect.to_string(),
@@ -88,7 +93,7 @@ impl Approved {
                 return Err(problem.unwrap_or_else(none).about(about(vec![class.clone()])));
             }
         }
-        let approved = Self { id, effect, grants, names: needed.names };
+        let approved = Self { id, effect: Some(effect), grants, names: needed.names };
         for mark in approved.marks() {
             if let Some(used) = marked(&mark).map_err(|error| Refusal::unavailable(&error.to_string()))?
                 && !is_again(&used, &id, &effect, attempt)
@@ -105,10 +110,8 @@ impl Approved {
 
     /// The marks that its use leaves in the ledger.
     fn marks(&self) -> Vec<[u8; 32]> {
-        if self.grants.is_empty() {
-            return Vec::new();
-        }
-        self.grants.iter().map(|grant| request_mark(&grant.uid)).chain([effect_mark(&self.effect)]).collect()
+        let effect = self.effect.iter().map(effect_mark);
+        self.grants.iter().map(|grant| request_mark(&grant.uid)).chain(effect).collect()
     }
 
     /// How many grants it uses: each needs a salt.
@@ -130,7 +133,7 @@ impl Approved {
                 .with("step", self.id.step)
                 .with("request", grant.uid.to_string())
                 .with("class", grant.class.as_str())
-                .with("effect", self.effect.to_string())
+                .with("effect", self.effect.map(|effect| effect.to_string()).unwrap_or_default())
                 .with("approvals", grant.votes.len() as u64)
                 .with("signatures", hashes(&grant.signatures))
                 .with("votes", commit(salt, &plain));
@@ -141,8 +144,8 @@ impl Approved {
 
     /// The rows that its use makes. `index`: of the entry that tells it.
     pub fn rows(&self, index: u64) -> Vec<([u8; 32], MarkRow)> {
-        let row =
-            || MarkRow { request: self.id.key().to_vec(), effect: self.effect.octets().to_vec(), index };
+        let effect = self.effect.map(|effect| effect.octets().to_vec()).unwrap_or_default();
+        let row = || MarkRow { request: self.id.key().to_vec(), effect: effect.clone(), index };
         self.marks().into_iter().map(|mark| (mark, row())).collect()
     }
 }

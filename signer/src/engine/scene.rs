@@ -22,6 +22,7 @@ use crate::seal::Kek;
 use aws_lc_rs::digest::{SHA256, digest};
 use jiff::Timestamp;
 use keywright_ambient::Entropy;
+use keywright_approvals::EffectDigest;
 use keywright_pki::certificate::Serial;
 use keywright_signer_cluster::Found;
 use keywright_signer_protocol::json;
@@ -154,16 +155,21 @@ impl Scene<'_> {
         &self,
         id: RequestId,
         needed: Needed,
-        effect: keywright_approvals::EffectDigest,
+        effect: &dyn Fn() -> Result<EffectDigest, Refusal>,
         cleared: &Cleared,
     ) -> Result<Approved, Refusal> {
-        let history = self.view.history(&id).map_err(|error| Refusal::unavailable(&error.to_string()))?;
+        let attempt = if needed.classes.is_empty() {
+            None
+        } else {
+            let history = self.view.history(&id);
+            history.map_err(|error| Refusal::unavailable(&error.to_string()))?.row
+        };
         let case = Case {
             id,
             needed,
             effect,
             policies: &cleared.verdict.digest,
-            attempt: history.row.as_ref(),
+            attempt: attempt.as_ref(),
             now: self.now_signed(),
         };
         Approved::judge(case, &cleared.evidence, |key| self.mark(key))
@@ -234,8 +240,10 @@ impl Scene<'_> {
             self.mark(name).map(|row| row.is_some())
         });
         let needed = needed.map_err(|error| Refusal::unavailable(&error.to_string()))?;
-        let formed = effect::of_leaf(&ask, authority, profile, &cleared.verdict.digest)?;
-        let approved = self.approved(ask.id, needed, formed.digest, cleared)?;
+        let effect = || {
+            effect::of_leaf(&ask, authority, profile, &cleared.verdict.digest).map(|formed| formed.digest)
+        };
+        let approved = self.approved(ask.id, needed, &effect, cleared)?;
         let purpose = Purpose {
             ticket,
             id: ask.id,
@@ -375,7 +383,7 @@ impl Scene<'_> {
             let parent = line.first().map(|parent| &**parent);
             let formed = effect::of_authority(&ask, parent, &cleared.verdict.digest)?;
             let approved = self
-                .approved(ask.id, needed, formed.digest, cleared)
+                .approved(ask.id, needed, &|| Ok(formed.digest), cleared)
                 .map_err(|refusal| refusal.of_effect(formed.canonical(), None))?;
             let purpose = Purpose {
                 ticket,
@@ -443,7 +451,7 @@ impl Scene<'_> {
         let Some(needed) = Needed::for_loosening(authority, line) else { return Err(refusal) };
         authority.constraints.same_urls(asked)?;
         let formed = effect::of_loosening(ask, authority, asked.wire())?;
-        self.approved(ask.id, needed, formed.digest, cleared).map_err(|refusal| {
+        self.approved(ask.id, needed, &|| Ok(formed.digest), cleared).map_err(|refusal| {
             let before = json::constraints(authority.constraints.wire()).to_string();
             refusal.of_effect(formed.canonical(), Some(before))
         })

@@ -469,7 +469,6 @@ impl Writer {
         let Released { ticket, id, certificate, log_index, .. } = released;
         if let Some(Waiting { reply, parents, created, mut steps }) = self.waiting.remove(&ticket) {
             steps.add(step);
-            let certificate = certificate.der().to_vec();
             let answer = Answer {
                 certificate,
                 parents,

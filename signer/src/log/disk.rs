@@ -215,8 +215,8 @@ pub fn split_bundle(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
 /// Appends one entry to a bundle. Precondition: at most 65,535 bytes, which `Entry::encode` guarantees.
 pub fn join_bundle(bundle: &mut Vec<u8>, entry: &[u8]) {
     let length = u16::try_from(entry.len()).unwrap_or(u16::MAX);
-    bundle.extend(length.to_be_bytes());
-    bundle.extend(entry.iter().take(usize::from(length)));
+    bundle.extend_from_slice(&length.to_be_bytes());
+    bundle.extend_from_slice(entry.get(..usize::from(length)).unwrap_or(entry));
 }
 
 #[cfg(test)]

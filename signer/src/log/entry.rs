@@ -24,6 +24,8 @@ use std::collections::BTreeMap;
 
 /// Version of the encoding.
 const VERSION: u64 = 1;
+/// Room that an entry of an intent, the longest that is usual, takes.
+const USUAL: usize = 768;
 /// Longest entry that a bundle can hold (16-bit length, c2sp.org/tlog-tiles).
 pub const MAX_LEN: usize = 65_535;
 
@@ -125,8 +127,19 @@ impl Entry {
 
     /// The canonical encoding. `None` when it would be longer than [`MAX_LEN`].
     pub fn encode(&self) -> Option<Vec<u8>> {
-        serde_json::to_vec(&self.0).ok().filter(|bytes| bytes.len() <= MAX_LEN)
+        let mut bytes = Vec::with_capacity(USUAL);
+        serde_json::to_writer(&mut bytes, &self.0).ok()?;
+        (bytes.len() <= MAX_LEN).then_some(bytes)
     }
+}
+
+/// Lower-case hexadecimal.
+pub fn hexadecimal(bytes: impl AsRef<[u8]>) -> String {
+    let bytes = bytes.as_ref();
+    let mut digits = vec![0; 2 * bytes.len()];
+    // It has the length that is asked for, and digits are text.
+    let written = hex::encode_to_slice(bytes, &mut digits);
+    written.ok().and_then(|()| String::from_utf8(digits).ok()).unwrap_or_default()
 }
 
 /// The commitment to plain fields: SHA-256 over the 16-byte salt and the length-prefixed fields.
@@ -137,7 +150,7 @@ pub fn commit(salt: &[u8; 16], fields: &[String]) -> String {
         context.update(&(field.len() as u64).to_be_bytes());
         context.update(field.as_bytes());
     }
-    hex::encode(context.finish())
+    hexadecimal(context.finish())
 }
 
 #[cfg(test)]
@@ -153,6 +166,12 @@ mod tests {
             .with("usages", Value::List(vec!["server auth".into()]));
         let wanted = r#"{"at":1900000000,"intent":7,"kind":"signature","serial":"40aa","usages":["server auth"],"v":1}"#;
         assert_eq!(entry.encode(), Some(wanted.as_bytes().to_vec()));
+    }
+
+    #[test]
+    fn hexadecimal_is_lower_case_two_digits_a_byte() {
+        assert_eq!(hexadecimal([0, 9, 0xab, 0xff]), "0009abff");
+        assert_eq!(hexadecimal([]), "");
     }
 
     #[test]
