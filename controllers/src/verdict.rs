@@ -182,7 +182,7 @@ mod tests {
         let (one, two) = (policy("one", 1, "allow := true"), policy("two", 1, "allow := false"));
         let first = set(&[Arc::clone(&one), Arc::clone(&two)]);
         assert!(Arc::ptr_eq(&first, &set(&[Arc::clone(&two), Arc::clone(&one)])), "nothing is new");
-        let denied = |set: &PolicySet| decide(set, &Input::default());
+        let denied = |set: &PolicySet| decide(set, &Input::default()).denied;
         assert!(denied(&first).is_some_and(|words| words.starts_with("policy two, rule allow: ")));
         let edited = set(&[Arc::clone(&one), policy("two", 2, "allow := true")]);
         assert_ne!(edited.digest(), first.digest());
@@ -194,7 +194,9 @@ mod tests {
     #[test]
     fn a_policy_that_does_not_compile_denies() {
         let set = Compiled::default().set(&[policy("broken", 1, "nonsense")]).unwrap();
-        assert!(decide(&set, &Input::default()).is_some_and(|words| words.contains("does not compile")));
+        assert!(
+            decide(&set, &Input::default()).denied.is_some_and(|words| words.contains("does not compile"))
+        );
     }
 
     #[test]

@@ -261,8 +261,8 @@ impl Engine {
         let profile =
             key.and_then(|key| key.constraints.profiles.choose(ask.profile.as_ref()).ok().flatten().cloned());
         let brought = std::mem::take(&mut ask.approvals);
-        let cleared =
-            self.gate.examine(brought, || Question::of_leaf(&ask, profile), &*self.clock).await;
+        let question = || Question::of_leaf(&ask, profile.as_ref());
+        let cleared = self.gate.examine(brought, profile.clone(), question, &*self.clock).await;
         steps.end("examine", from, &*self.clock);
         let (reply, answer) = oneshot::channel();
         self.post(Job::Issue(Box::new(Asked { ask, cleared, caller, key: None, steps, reply })), answer).await
@@ -276,7 +276,8 @@ impl Engine {
         caller: String,
     ) -> Result<Answer, Refusal> {
         let brought = std::mem::take(&mut ask.approvals);
-        let cleared = self.gate.examine(brought, || Question::of_authority(&ask), &*self.clock).await;
+        let question = || Question::of_authority(&ask);
+        let cleared = self.gate.examine(brought, None, question, &*self.clock).await;
         let (reply, answer) = oneshot::channel();
         self.post(
             Job::Ensure(Box::new(Asked { ask, cleared, caller, key, steps: Steps::default(), reply })),

@@ -42,10 +42,11 @@ impl Gate {
     }
 
     /// Finds out about the approvals that a request brings, and what policies say to it. `question`: forms what they are
-    /// asked, which is work.
+    /// asked, which is work; `profile`: the one that it is asked under.
     pub async fn examine(
         &self,
         brought: Vec<Brought>,
+        profile: Option<Profile>,
         question: impl FnOnce() -> Question,
         clock: &dyn Clock,
     ) -> Cleared {
@@ -54,7 +55,6 @@ impl Gate {
             evidence.push(evidence::read(one, &self.pinned, self.records.as_deref(), clock.now()).await);
         }
         let given = evidence.iter().filter_map(|one| one.given(clock.now())).collect();
-        let profile = question.profile.clone();
         let verdict = self.policies.ask(question, given, clock).await;
         Cleared { evidence, verdict, profile }
     }

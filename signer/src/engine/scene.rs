@@ -240,9 +240,8 @@ impl Scene<'_> {
             self.mark(name).map(|row| row.is_some())
         });
         let needed = needed.map_err(|error| Refusal::unavailable(&error.to_string()))?;
-        let effect = || {
-            effect::of_leaf(&ask, authority, profile, &cleared.verdict.digest).map(|formed| formed.digest)
-        };
+        let effect =
+            || effect::of_leaf(&ask, authority, profile, &cleared.verdict.digest).map(|formed| formed.digest);
         let approved = self.approved(ask.id, needed, &effect, cleared)?;
         let purpose = Purpose {
             ticket,

@@ -20,15 +20,13 @@ pub struct Question {
     pub authority: Option<Uid>,
     /// Digest of the policies of the API server that the asker saw to apply; empty: it saw none, or does not say.
     pub seen: String,
-    /// The profile that the certificate comes under.
-    pub profile: Option<Profile>,
     facts: wire::PolicyFacts,
     asked: keywright_policy::Question,
 }
 
 impl Question {
     /// About a leaf, or the certificate of an authority whose key is elsewhere. `profile`: the one it comes under.
-    pub fn of_leaf(ask: &ValidIssue, profile: Option<Profile>) -> Self {
+    pub fn of_leaf(ask: &ValidIssue, profile: Option<&Profile>) -> Self {
         let leaf = Leaf {
             subject: serde_json::json!(Subject::from(&ask.subject)),
             names: serde_json::json!(Names::from(&ask.sans)),
@@ -39,14 +37,13 @@ impl Question {
             subject_text: ask.subject.to_string(),
             key_algorithm: ask.public_key.algorithm().to_string(),
             public_key_sha256: hex::encode(ask.public_key.spki_sha256()),
-            profile: profile.as_ref().map(told),
+            profile: profile.map(told),
         };
         Self {
             object: name(&ask.object),
             uid: ask.id.uid.to_string(),
             authority: Some(ask.authority),
             seen: ask.policies_seen.clone(),
-            profile,
             facts: ask.policy_facts.clone(),
             asked: keywright_policy::Question::leaf(leaf),
         }
@@ -64,7 +61,6 @@ impl Question {
             uid: ask.id.uid.to_string(),
             authority: ask.parent,
             seen: ask.policies_seen.clone(),
-            profile: None,
             facts: ask.policy_facts.clone(),
             asked: keywright_policy::Question::authority(asked),
         }
