@@ -196,7 +196,7 @@ async fn what_a_profile_demands_is_demanded_of_the_effect_with_its_name() {
     let bench = bench(vec![guarded, authorities, named("free")]).await;
     let pair = key();
     let request = under("guarded", LEAF, &pair);
-    let refusal = bench.issue(&request).await.err().expect("people have to agree");
+    let refusal = bench.issue(&request).await.unwrap_err();
     assert_eq!(refusal.reason, Reason::ApprovalRequired);
     let about = refusal.about.unwrap();
     assert_eq!(about.classes, ["production"]);

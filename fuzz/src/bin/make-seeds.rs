@@ -236,13 +236,8 @@ fn messages() {
         }),
     };
     let batch = wire::IssueBatchRequest { requests: vec![issue.clone(), issue.clone()] };
-    let web = wire::Profile {
-        name: "web".into(),
-        max_leaf_seconds: Some(3600),
-        allowed_usages: vec!["server auth".into()],
-        ..Default::default()
-    };
     let default = wire::Profile { name: "default".into(), allow_ca: true, ..Default::default() };
+    let web = wire::Profile { name: "web".into(), max_leaf_seconds: Some(3600), ..Default::default() };
     let profiled = wire::Constraints { profiles: vec![web, default], ..constraints.clone() };
     let under = wire::IssueRequest { profile: "web".into(), ..issue.clone() };
     for (kind, name, message) in [
