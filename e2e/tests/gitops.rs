@@ -116,9 +116,8 @@ fn vote_script(action: &str) -> String {
 /// The text with another value in its line `local NAME = "..."`.
 fn with(script: &str, name: &str, value: &str) -> String {
     let begin = format!("local {name} = ");
-    let changed = |line: &str| match line.starts_with(&begin) {
-        true => format!("{begin}\"{value}\""),
-        false => line.to_owned(),
+    let changed = |line: &str| {
+        if line.starts_with(&begin) { format!("{begin}\"{value}\"") } else { line.to_owned() }
     };
     script.lines().map(changed).collect::<Vec<_>>().join("\n")
 }

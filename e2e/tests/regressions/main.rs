@@ -19,6 +19,8 @@ async fn suite() -> Suite {
     let suite = Suite::start().await.unwrap();
     create(&suite.plane, &root("root", json!({}))).await.unwrap();
     create(&suite.plane, &intermediate("services", "root", json!({}))).await.unwrap();
+    // What is counted later is not to meet the writes of what was still being made.
+    until_ready(&suite.plane, "Issuer", "services").await;
     suite
 }
 
