@@ -121,7 +121,9 @@ fn show(page: &mut Page, request: &ApprovalRequest, now: Timestamp) {
     match effect(request) {
         Ok(effect) => {
             page.heading("Effect");
-            lines(page, "", &effect);
+            for fact in facts("", &effect) {
+                page.line(&format!("  {fact}"), Tone::Plain);
+            }
             page.row("digest", &spec.effect_digest);
         }
         Err(problem) => page.line(&problem, Tone::Bad),
@@ -137,22 +139,18 @@ fn effect(request: &ApprovalRequest) -> Result<Value, String> {
     if digest.to_string() == request.spec.effect_digest { Ok(effect) } else { Err(unfit()) }
 }
 
-/// One row for each fact, however deep.
-fn lines(page: &mut Page, path: &str, value: &Value) {
+/// One text for each fact, however deep. What is empty is a fact too: a profile that narrows nothing is an empty object.
+fn facts(path: &str, value: &Value) -> Vec<String> {
     match value {
-        Value::Object(fields) => {
-            for (name, value) in fields {
-                let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-                lines(page, &path, value);
-            }
-        }
-        Value::Array(items) => {
-            for item in items {
-                lines(page, path, item);
-            }
-        }
-        Value::String(text) => page.line(&format!("  {path}: {text}"), Tone::Plain),
-        other => page.line(&format!("  {path}: {other}"), Tone::Plain),
+        Value::Object(fields) if !fields.is_empty() => fields
+            .iter()
+            .flat_map(|(name, value)| {
+                facts(&if path.is_empty() { name.clone() } else { format!("{path}.{name}") }, value)
+            })
+            .collect(),
+        Value::Array(items) if !items.is_empty() => items.iter().flat_map(|item| facts(path, item)).collect(),
+        Value::String(text) => vec![format!("{path}: {text}")],
+        other => vec![format!("{path}: {other}")],
     }
 }
 
@@ -283,4 +281,28 @@ pub(crate) async fn why(global: &Global, name: &str, machine: &Machine) -> Resul
         }
     })?;
     Ok(if is_ready(&status.conditions) { ExitCode::SUCCESS } else { ExitCode::from(NOT_AS_WANTED) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::facts;
+    use serde_json::json;
+
+    #[test]
+    fn nothing_of_an_effect_is_left_out() {
+        let effect = json!({
+            "constraints": { "profiles": { "batch": {}, "web": { "isCA": false, "usages": ["server auth", "client auth"] } } },
+            "subject": {}, "hosts": [], "step": 2,
+        });
+        let shown = [
+            "constraints.profiles.batch: {}",
+            "constraints.profiles.web.isCA: false",
+            "constraints.profiles.web.usages: server auth",
+            "constraints.profiles.web.usages: client auth",
+            "hosts: []",
+            "step: 2",
+            "subject: {}",
+        ];
+        assert_eq!(facts("", &effect), shown);
+    }
 }
