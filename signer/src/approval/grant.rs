@@ -28,7 +28,7 @@ pub struct Case<'a> {
     pub needed: Needed,
     /// Forms the effect, which is work: where somebody has to have agreed to it.
     pub effect: &'a dyn Fn() -> Result<EffectDigest, Refusal>,
-    /// Text form of the digest of the policies in force.
+    /// Text form of the digest of the policies that apply.
     pub policies: &'a str,
     /// The newest attempt at the same request.
     pub attempt: Option<&'a RequestRow>,

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 /// What policies said to one request. The default: there are none.
 #[derive(Debug, Clone, Default)]
 pub struct Verdict {
-    /// Text form of the digest of the policies in force; empty: there are none.
+    /// Text form of the digest of the policies that apply; empty: none does.
     pub digest: String,
     /// Approval classes that they want.
     pub classes: BTreeSet<String>,
