@@ -65,7 +65,7 @@ stage "programs and tests" everything
 stage "generated files" "$built/crdgen" --check
 stage "unit tests" tests 'not package(keywright-e2e)'
 stage "fuzz targets over their seeds" "$built/smoke" 20000 .keywright/fuzz
-stage "custody against Vault" foreign KEYWRIGHT_VAULT_SERVER vault --test vault_server
+stage "custody against Vault" foreign KEYWRIGHT_VAULT_SERVER vault --test signer -E 'test(/^vault_server::/)'
 stage "tests from outside" tests 'package(keywright-e2e)'
 stage "our kinds under Flux" foreign KEYWRIGHT_FLUX flux --test product -E 'test(/^flux::/)'
 stage "perturbation" "$built/keywright-perturb" short

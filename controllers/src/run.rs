@@ -9,6 +9,7 @@ use crate::timers::{Action, Timers};
 use crate::trace::trace_id;
 use crate::{approval, certificate, confirm, issuer, notice, policy};
 use futures::StreamExt;
+use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use kube::api::ObjectMeta;
 use kube::runtime::reflector::ObjectRef;
@@ -38,30 +39,39 @@ pub(crate) const ECHO: Duration = Duration::from_secs(5);
 const FORGETTING: Duration = Duration::from_mins(1);
 
 /// Looks at everything once, and from then on at what changed or is due. `concurrency`: certificates at one time.
-pub async fn run(ctx: Arc<Context>, concurrency: u16) {
-    let caches = Arc::clone(&ctx.caches);
-    let queues = Arc::clone(&ctx.queues);
-    let looks = async {
-        tokio::join!(
-            drive(&caches.certificates, &queues.certificates, concurrency, &ctx, certificate::reconcile),
-            drive(&caches.issuers, &queues.issuers, ISSUERS_AT_A_TIME, &ctx, issuer::reconcile),
-            drive(
-                &caches.cluster_issuers,
-                &queues.cluster_issuers,
-                ISSUERS_AT_A_TIME,
-                &ctx,
-                issuer::reconcile
-            ),
-            drive(&caches.requests, &queues.requests, REQUESTS_AT_A_TIME, &ctx, approval::reconcile),
-            drive(&caches.policies, &queues.policies, POLICIES_AT_A_TIME, &ctx, policy::reconcile),
-            drive_as("notice", &caches.requests, &queues.notices, NOTICES_AT_A_TIME, &ctx, notice::reconcile),
-        )
-    };
-    tokio::select! {
-        _ = looks => {}
-        () = forget_the_gone(&ctx) => {}
-        () = confirm::follow(&ctx) => {}
-    }
+pub fn run(ctx: Arc<Context>, concurrency: u16) -> BoxFuture<'static, ()> {
+    Box::pin(async move {
+        let caches = Arc::clone(&ctx.caches);
+        let queues = Arc::clone(&ctx.queues);
+        let looks = async {
+            tokio::join!(
+                drive(&caches.certificates, &queues.certificates, concurrency, &ctx, certificate::reconcile),
+                drive(&caches.issuers, &queues.issuers, ISSUERS_AT_A_TIME, &ctx, issuer::reconcile),
+                drive(
+                    &caches.cluster_issuers,
+                    &queues.cluster_issuers,
+                    ISSUERS_AT_A_TIME,
+                    &ctx,
+                    issuer::reconcile
+                ),
+                drive(&caches.requests, &queues.requests, REQUESTS_AT_A_TIME, &ctx, approval::reconcile),
+                drive(&caches.policies, &queues.policies, POLICIES_AT_A_TIME, &ctx, policy::reconcile),
+                drive_as(
+                    "notice",
+                    &caches.requests,
+                    &queues.notices,
+                    NOTICES_AT_A_TIME,
+                    &ctx,
+                    notice::reconcile
+                ),
+            )
+        };
+        tokio::select! {
+            _ = looks => {}
+            () = forget_the_gone(&ctx) => {}
+            () = confirm::follow(&ctx) => {}
+        }
+    })
 }
 
 /// Resolves never.

@@ -6,7 +6,7 @@ mod policies;
 use crate::caches::{Caches, Writers};
 use crate::context::Queues;
 use crate::scope::Part;
-use futures::future::join_all;
+use futures::future::{BoxFuture, join_all};
 use futures::{Stream, StreamExt, join, pin_mut};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::Secret;
@@ -25,33 +25,49 @@ use std::sync::Arc;
 const PAGE: u32 = 100;
 
 /// Follows all kinds until the process ends; resolves never.
-pub async fn follow(client: Client, caches: Arc<Caches>, queues: Arc<Queues>, writers: Writers) {
-    let Writers { scope, own, certificates, issuers, cluster_issuers, classes, requests, votes, policies } =
-        writers;
-    let certificates = certificates
-        .into_iter()
-        .map(|(part, pen)| follow_certificates(within(&client, part), &caches, &queues, pen));
-    let issuers = issuers.into_iter().map(|(part, pen)| {
-        follow_kind(within(&client, part), &caches, pen, |issuer: &Issuer| {
-            issuer_changed(issuer, &caches, &queues);
-        })
-    });
-    let cluster_issuers = cluster_issuers.into_iter().map(|(_, pen)| {
-        follow_kind(Api::all(client.clone()), &caches, pen, |issuer: &ClusterIssuer| {
-            issuer_changed(issuer, &caches, &queues);
-        })
-    });
-    let secrets = scope.parts().into_iter().map(|part| follow_secrets(&client, part, &caches, &queues));
-    let approvals = approvals::follow(&client, &caches, &queues, classes, requests, votes);
-    let policies = policies::follow(&client, &own, &caches, &queues, policies);
-    join!(
-        join_all(certificates),
-        join_all(issuers),
-        join_all(cluster_issuers),
-        join_all(secrets),
-        approvals,
-        policies
-    );
+pub fn follow(
+    client: Client,
+    caches: Arc<Caches>,
+    queues: Arc<Queues>,
+    writers: Writers,
+) -> BoxFuture<'static, ()> {
+    Box::pin(async move {
+        let Writers {
+            scope,
+            own,
+            certificates,
+            issuers,
+            cluster_issuers,
+            classes,
+            requests,
+            votes,
+            policies,
+        } = writers;
+        let certificates = certificates
+            .into_iter()
+            .map(|(part, pen)| follow_certificates(within(&client, part), &caches, &queues, pen));
+        let issuers = issuers.into_iter().map(|(part, pen)| {
+            follow_kind(within(&client, part), &caches, pen, |issuer: &Issuer| {
+                issuer_changed(issuer, &caches, &queues);
+            })
+        });
+        let cluster_issuers = cluster_issuers.into_iter().map(|(_, pen)| {
+            follow_kind(Api::all(client.clone()), &caches, pen, |issuer: &ClusterIssuer| {
+                issuer_changed(issuer, &caches, &queues);
+            })
+        });
+        let secrets = scope.parts().into_iter().map(|part| follow_secrets(&client, part, &caches, &queues));
+        let approvals = approvals::follow(&client, &caches, &queues, classes, requests, votes);
+        let policies = policies::follow(&client, &own, &caches, &queues, policies);
+        join!(
+            join_all(certificates),
+            join_all(issuers),
+            join_all(cluster_issuers),
+            join_all(secrets),
+            approvals,
+            policies
+        );
+    })
 }
 
 /// What one watch of a kind sees.

@@ -9,6 +9,7 @@ use crate::ports::{Ports, Reservation, reserve};
 use crate::programs::program;
 use crate::raise::says_ready;
 use crate::{ControlPlane, Error, Launcher, Process, Program, wait_for};
+use futures::future::LocalBoxFuture;
 use rustix::process::Signal;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -42,30 +43,32 @@ struct Back {
 
 impl Replicas {
     /// Replaces the plane's webhook by `count` of them; returns when all are ready.
-    pub async fn start(plane: &mut ControlPlane, count: usize) -> Result<Self, Error> {
-        plane.kill(Process::Webhook)?;
-        let site = plane.site().clone();
-        let keys = Keys::in_folder(&site.keys())?;
-        let mut replicas = Self { all: Vec::new(), tasks: Vec::new() };
-        for number in 0..count {
-            let (ports, reservation) = reserve()?;
-            let mut program = program(&site, &keys, Process::Webhook)?;
-            for arg in &mut program.args {
-                if arg.starts_with("--listen=") {
-                    *arg = format!("--listen=127.0.0.1:{}", ports.webhook);
-                } else if arg.starts_with("--health-listen=") {
-                    *arg = format!("--health-listen=127.0.0.1:{}", ports.webhook_health);
+    pub fn start(plane: &mut ControlPlane, count: usize) -> LocalBoxFuture<'_, Result<Self, Error>> {
+        Box::pin(async move {
+            plane.kill(Process::Webhook)?;
+            let site = plane.site().clone();
+            let keys = Keys::in_folder(&site.keys())?;
+            let mut replicas = Self { all: Vec::new(), tasks: Vec::new() };
+            for number in 0..count {
+                let (ports, reservation) = reserve()?;
+                let mut program = program(&site, &keys, Process::Webhook)?;
+                for arg in &mut program.args {
+                    if arg.starts_with("--listen=") {
+                        *arg = format!("--listen=127.0.0.1:{}", ports.webhook);
+                    } else if arg.starts_with("--health-listen=") {
+                        *arg = format!("--health-listen=127.0.0.1:{}", ports.webhook_health);
+                    }
                 }
+                let mut process = Guarded::new(site.logs().join(format!("webhook-{number}")));
+                process.ensure(Process::Webhook, &program)?;
+                replicas.all.push(Replica { process, program, ports, _reservation: reservation });
             }
-            let mut process = Guarded::new(site.logs().join(format!("webhook-{number}")));
-            process.ensure(Process::Webhook, &program)?;
-            replicas.all.push(Replica { process, program, ports, _reservation: reservation });
-        }
-        replicas.balance(site.ports.webhook).await?;
-        for number in 0..count {
-            replicas.until_ready(number).await?;
-        }
-        Ok(replicas)
+            replicas.balance(site.ports.webhook).await?;
+            for number in 0..count {
+                replicas.until_ready(number).await?;
+            }
+            Ok(replicas)
+        })
     }
 
     /// SIGTERM, until it has ended; then a new one, until it is ready.

@@ -7,6 +7,7 @@ use crate::keys::Keys;
 use crate::ports::{Reservation, reserve};
 use crate::site::{Durability, Site};
 use crate::{Error, Launcher, Process, install, raise};
+use futures::future::LocalBoxFuture;
 use kube::Client;
 use rustix::process::Signal;
 use tempfile::TempDir;
@@ -23,26 +24,28 @@ pub struct ControlPlane {
 
 impl ControlPlane {
     /// Starts one in a folder of its own, ready to be used. Several may run side by side.
-    pub async fn start() -> Result<Self, Error> {
-        let folder = tempfile::Builder::new().prefix("keywright-e2e-").tempdir();
-        let folder = folder.map_err(Error::file("make", &std::env::temp_dir()))?;
-        let (ports, reservation) = reserve()?;
-        let site = Site {
-            root: folder.path().to_path_buf(),
-            ports,
-            assets: Assets::of_this_checkout()?,
-            durability: Durability::Hasty,
-        };
-        let mut processes = Guarded::new(site.logs());
-        match raise::control_plane(&site, &mut processes, &|_| ()).await {
-            Ok((client, _)) => {
-                Ok(Self { processes, folder: Some(folder), _ports: reservation, site, client })
+    pub fn start() -> LocalBoxFuture<'static, Result<Self, Error>> {
+        Box::pin(async move {
+            let folder = tempfile::Builder::new().prefix("keywright-e2e-").tempdir();
+            let folder = folder.map_err(Error::file("make", &std::env::temp_dir()))?;
+            let (ports, reservation) = reserve()?;
+            let site = Site {
+                root: folder.path().to_path_buf(),
+                ports,
+                assets: Assets::of_this_checkout()?,
+                durability: Durability::Hasty,
+            };
+            let mut processes = Guarded::new(site.logs());
+            match raise::control_plane(&site, &mut processes, &|_| ()).await {
+                Ok((client, _)) => {
+                    Ok(Self { processes, folder: Some(folder), _ports: reservation, site, client })
+                }
+                Err(error) => {
+                    keep(folder);
+                    Err(error)
+                }
             }
-            Err(error) => {
-                keep(folder);
-                Err(error)
-            }
-        }
+        })
     }
 
     /// A client with the admin's rights.
@@ -102,13 +105,15 @@ impl ControlPlane {
     }
 
     /// Waits until the signer, webhook or operator answers that it is ready.
-    pub async fn ready(&mut self, process: Process) -> Result<(), Error> {
-        raise::serving(&self.site, &mut self.processes, process).await
+    pub fn ready(&mut self, process: Process) -> LocalBoxFuture<'_, Result<(), Error>> {
+        Box::pin(async move { raise::serving(&self.site, &mut self.processes, process).await })
     }
 
     /// Starts whatever does not run and waits until the control plane is ready.
-    pub async fn recover(&mut self) -> Result<(), Error> {
-        raise::control_plane(&self.site, &mut self.processes, &|_| ()).await.map(|_| ())
+    pub fn recover(&mut self) -> LocalBoxFuture<'_, Result<(), Error>> {
+        Box::pin(
+            async move { raise::control_plane(&self.site, &mut self.processes, &|_| ()).await.map(|_| ()) },
+        )
     }
 }
 
@@ -135,16 +140,18 @@ pub struct Suite {
 
 impl Suite {
     /// Starts everything; returns when operator and signer are ready.
-    pub async fn start() -> Result<Self, Error> {
-        Self::upon(ControlPlane::start().await?).await
+    pub fn start() -> LocalBoxFuture<'static, Result<Self, Error>> {
+        Box::pin(async move { Self::upon(ControlPlane::start().await?).await })
     }
 
     /// The same, and all parts export their spans to the collector at this base URL.
-    pub async fn start_traced(collector: &str) -> Result<Self, Error> {
-        let plane = ControlPlane::start().await?;
-        let file = plane.site.collector();
-        std::fs::write(&file, collector).map_err(Error::file("write", &file))?;
-        Self::upon(plane).await
+    pub fn start_traced(collector: &str) -> LocalBoxFuture<'_, Result<Self, Error>> {
+        Box::pin(async move {
+            let plane = ControlPlane::start().await?;
+            let file = plane.site.collector();
+            std::fs::write(&file, collector).map_err(Error::file("write", &file))?;
+            Self::upon(plane).await
+        })
     }
 
     async fn upon(mut plane: ControlPlane) -> Result<Self, Error> {

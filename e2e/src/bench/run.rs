@@ -7,6 +7,7 @@ use super::issuance::Stand;
 use super::{fake, floor, plot, report};
 use crate::Error;
 use crate::assets::{Assets, run as command};
+use futures::future::LocalBoxFuture;
 use keywright_ambient::{Clock, SystemClock};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -30,26 +31,28 @@ pub struct Options {
 /// many figures are worse than in earlier runs on this machine.
 ///
 /// Errors: something could not be brought up or written.
-pub async fn run(options: Options) -> Result<usize, Error> {
-    std::fs::create_dir_all(&options.out).map_err(Error::file("make", &options.out))?;
-    let mut figures = Figures {
-        began: SystemClock.now().to_string(),
-        commit: commit()?,
-        machine: machine()?,
-        ..Figures::default()
-    };
-    measure(&options, &mut figures).await?;
-    for &size in &options.fake {
-        println!("{size} certificates against an API server in memory");
-        let measured = fake::measure(size).await?;
-        println!(
-            "  {:.1} s, operator {:.2} CPU s per 1,000",
-            measured.wall_seconds,
-            measured.operator_cpu_per_1000()
-        );
-        figures.fake.push(measured);
-    }
-    write(&options.out, &figures)
+pub fn run(options: Options) -> LocalBoxFuture<'static, Result<usize, Error>> {
+    Box::pin(async move {
+        std::fs::create_dir_all(&options.out).map_err(Error::file("make", &options.out))?;
+        let mut figures = Figures {
+            began: SystemClock.now().to_string(),
+            commit: commit()?,
+            machine: machine()?,
+            ..Figures::default()
+        };
+        measure(&options, &mut figures).await?;
+        for &size in &options.fake {
+            println!("{size} certificates against an API server in memory");
+            let measured = fake::measure(size).await?;
+            println!(
+                "  {:.1} s, operator {:.2} CPU s per 1,000",
+                measured.wall_seconds,
+                measured.operator_cpu_per_1000()
+            );
+            figures.fake.push(measured);
+        }
+        write(&options.out, &figures)
+    })
 }
 
 async fn measure(options: &Options, figures: &mut Figures) -> Result<(), Error> {

@@ -6,6 +6,7 @@ use crate::install::kubectl;
 use crate::keys::write_private;
 use crate::site::Site;
 use crate::{Error, wait_for};
+use futures::future::LocalBoxFuture;
 use k8s_openapi::api::core::v1::Secret;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -18,18 +19,20 @@ const EXAMPLE: &str = "docs/examples/quickstart.yaml";
 const LIMIT: Duration = Duration::from_mins(2);
 
 /// `up`, then the example: from nothing to a certificate that openssl accepts. Everything is left running.
-pub async fn demo(checkout: &Path, progress: &Progress) -> Result<(), Error> {
-    let site = up(checkout, progress).await?;
-    let example = site.assets.checkout.join(EXAMPLE).display().to_string();
-    progress.step(&format!("kubectl apply --server-side -f {EXAMPLE}"));
-    kubectl(&site, &["apply", "--server-side", "-f", &example])?;
-    let objects = until_ready(&site, &example, progress).await?;
-    progress.end();
-    for secret_name in objects.iter().filter_map(|object| object.spec.secret_name.as_deref()) {
-        show(&site, secret_name)?;
-    }
-    println!("\n{NEXT}");
-    Ok(())
+pub fn demo<'a>(checkout: &'a Path, progress: &'a Progress) -> LocalBoxFuture<'a, Result<(), Error>> {
+    Box::pin(async move {
+        let site = up(checkout, progress).await?;
+        let example = site.assets.checkout.join(EXAMPLE).display().to_string();
+        progress.step(&format!("kubectl apply --server-side -f {EXAMPLE}"));
+        kubectl(&site, &["apply", "--server-side", "-f", &example])?;
+        let objects = until_ready(&site, &example, progress).await?;
+        progress.end();
+        for secret_name in objects.iter().filter_map(|object| object.spec.secret_name.as_deref()) {
+            show(&site, secret_name)?;
+        }
+        println!("\n{NEXT}");
+        Ok(())
+    })
 }
 
 /// Every line is a command that works from the checkout as it stands.

@@ -79,36 +79,38 @@ struct Case {
 /// Runs the cases. Answers whether all passed.
 ///
 /// Errors: the control plane or the product could not be brought up.
-pub async fn run(options: Options) -> Result<bool, Error> {
-    let begun = SystemClock.monotonic();
-    let session = Session {
-        options,
-        namespaces: AtomicUsize::new(0),
-        passed: AtomicUsize::new(0),
-        failed: AtomicUsize::new(0),
-        missed: AtomicUsize::new(0),
-        rests: Mutex::default(),
-    };
-    let rig = Rig::start().await?;
-    println!("control plane, signer and operator are up after {} s", begun.elapsed().as_secs());
-    session.everything(&rig).await?;
-    session.keep_logs_of(&rig)?;
-    drop(rig);
-    session.upheavals().await?;
-    let failed = session.failed.load(Ordering::Acquire);
-    let passed = session.passed.load(Ordering::Acquire);
-    let missed = session.missed.load(Ordering::Acquire);
-    if missed > 0 {
-        println!("{missed} positions did not come by in the runs that were to strike them");
-    }
-    println!(
-        "perturb-{}: {} cases, {passed} passed, {failed} failed, seed {}, {} s",
-        session.options.extent.name(),
-        passed + failed,
-        session.options.seed,
-        begun.elapsed().as_secs()
-    );
-    Ok(failed == 0)
+pub fn run(options: Options) -> LocalBoxFuture<'static, Result<bool, Error>> {
+    Box::pin(async move {
+        let begun = SystemClock.monotonic();
+        let session = Session {
+            options,
+            namespaces: AtomicUsize::new(0),
+            passed: AtomicUsize::new(0),
+            failed: AtomicUsize::new(0),
+            missed: AtomicUsize::new(0),
+            rests: Mutex::default(),
+        };
+        let rig = Rig::start().await?;
+        println!("control plane, signer and operator are up after {} s", begun.elapsed().as_secs());
+        session.everything(&rig).await?;
+        session.keep_logs_of(&rig)?;
+        drop(rig);
+        session.upheavals().await?;
+        let failed = session.failed.load(Ordering::Acquire);
+        let passed = session.passed.load(Ordering::Acquire);
+        let missed = session.missed.load(Ordering::Acquire);
+        if missed > 0 {
+            println!("{missed} positions did not come by in the runs that were to strike them");
+        }
+        println!(
+            "perturb-{}: {} cases, {passed} passed, {failed} failed, seed {}, {} s",
+            session.options.extent.name(),
+            passed + failed,
+            session.options.seed,
+            begun.elapsed().as_secs()
+        );
+        Ok(failed == 0)
+    })
 }
 
 /// A case that could not be played to its end is a fault too.

@@ -1,9 +1,8 @@
 //! What the engine signs, what it refuses, and what the log says of it, with real keys on a fixed clock.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "test code outside #[test] functions")]
-
-mod support;
-
+use crate::support::{
+    Bench, CHILD, LEAF, NOW, ROOT, child, common_name, leaf, new_key, request_key, root, uid,
+};
 use jiff::Timestamp;
 use keywright_pki::algorithm::KeyAlgorithm;
 use keywright_pki::certificate::Certificate;
@@ -11,7 +10,6 @@ use keywright_pki::chain;
 use keywright_signer::engine::Answer;
 use keywright_signer::refusal::Reason;
 use keywright_signer_protocol::v1alpha1 as wire;
-use support::{Bench, CHILD, LEAF, NOW, ROOT, child, common_name, leaf, new_key, request_key, root, uid};
 
 fn parse(answer: &Answer) -> (Certificate, Vec<Certificate>) {
     let certificate = Certificate::from_der(&answer.certificate).unwrap();

@@ -1,14 +1,10 @@
 //! A signer whose root key is kept by a real Vault: what the documents promise of it, from outside, with the policy that
 //! they give. Run by `hack/vault.sh`, which builds the server and names it in `KEYWRIGHT_VAULT_SERVER`; without one these
 //! tests fail, so an ordinary run leaves them out (`.config/nextest.toml`).
-#![allow(clippy::unwrap_used, clippy::panic, reason = "test code outside #[test] functions")]
 
-#[path = "support/mod.rs"]
-mod support;
-#[path = "support/vault_server.rs"]
-mod vault_server;
-mod world;
-
+use crate::real_vault::{Vault, private};
+use crate::support::{self, foreign_log, leaf, new_key, root, uid};
+use crate::world::{BINARY, World};
 use keywright_pki::algorithm::KeyAlgorithm;
 use keywright_signer_protocol::v1alpha1 as wire;
 use serde_json::{Value, json};
@@ -17,9 +13,6 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
-use support::{foreign_log, leaf, new_key, root, uid};
-use vault_server::{Vault, private};
-use world::{BINARY, World};
 
 /// What the binary said, and whether it was content. With as much locked memory as most systems allow by default.
 fn call(arguments: &[&str]) -> (bool, String) {

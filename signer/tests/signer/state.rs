@@ -1,9 +1,6 @@
 //! The state folder under hostile hands and failing disks: refused at start, nothing signed, nothing half-true.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "test code outside #[test] functions")]
-
-mod support;
-
+use crate::support::{self, Bench, LEAF, child, leaf, new_key, root, uid};
 use keywright_ambient::SystemEntropy;
 use keywright_pki::algorithm::KeyAlgorithm;
 use keywright_signer::key_state::{StateError, change};
@@ -16,7 +13,6 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
-use support::{Bench, LEAF, child, leaf, new_key, root, uid};
 
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();

@@ -1,9 +1,6 @@
 //! Keys that need people's agreement: what is signed with signatures of pinned approvers, and every way to do without.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "test code outside #[test] functions")]
-
-mod support;
-
+use crate::support::{self, Bench, CHILD, LEAF, NOW, ROOT, child, leaf, new_key, request_key, root, uid};
 use keywright_pki::algorithm::KeyAlgorithm;
 use keywright_pki::key::PrivateKey;
 use keywright_signer::approval::Gate;
@@ -13,7 +10,6 @@ use keywright_signer_protocol::v1alpha1 as wire;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use support::{Bench, CHILD, LEAF, NOW, ROOT, child, leaf, new_key, request_key, root, uid};
 
 /// UID of the ApprovalRequest.
 const ASKED: &str = "7a8fad5b-d9cb-469f-a165-00000000000a";

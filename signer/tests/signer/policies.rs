@@ -1,9 +1,6 @@
 //! Policies at the signer: what they deny is not signed, whoever asks and whatever the asker says.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "test code outside #[test] functions")]
-
-mod support;
-
+use crate::support::{Bench, CHILD, LEAF, ROOT, child, leaf, new_key, request_key, root, uid};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use keywright_pki::algorithm::KeyAlgorithm;
@@ -16,7 +13,6 @@ use keywright_signer_protocol::v1alpha1 as wire;
 use serde_json::{Value, json};
 use std::fs;
 use std::sync::{Arc, Mutex, PoisonError};
-use support::{Bench, CHILD, LEAF, ROOT, child, leaf, new_key, request_key, root, uid};
 
 /// An API server of a test: the policies that it has, and what it knows of every object.
 #[derive(Default)]

@@ -1,14 +1,8 @@
 //! Keys kept elsewhere: authorities in a token, the state under each custodian, and the way from one to the next.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "test code outside #[test] functions")]
-
-#[path = "../custody/tests/support/mod.rs"]
-mod hsm;
-mod support;
-#[path = "../custody/tests/support/vault.rs"]
-mod vault;
-
-use hsm::{SoftHsm, private, with_soft_hsm};
+use crate::hsm::{self, SoftHsm, private, with_soft_hsm};
+use crate::support::{self, FixedClock, LEAF, NOW, child, foreign_log, leaf, new_key, root, uid};
+use crate::vault;
 use keywright_ambient::{Clock, SystemEntropy};
 use keywright_custody::{KekSpec, KeyStoreSpec};
 use keywright_pki::algorithm::KeyAlgorithm;
@@ -24,7 +18,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
-use support::{FixedClock, LEAF, NOW, child, foreign_log, leaf, new_key, root, uid};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_keywright-signer");
 const NOW_SECONDS: u64 = 1_893_456_000;

@@ -1,15 +1,11 @@
 //! Which certificate counts for a request, as the signer tells whoever asks.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "test code outside #[test] functions")]
-
-mod support;
-
+use crate::support::{self, Bench, leaf, new_key, request_key, uid};
 use keywright_pki::algorithm::KeyAlgorithm;
 use keywright_pki::certificate::Certificate;
 use keywright_signer::engine::Answer;
 use keywright_signer::refusal::{Reason, Refusal};
 use keywright_signer_protocol::v1alpha1 as wire;
-use support::{Bench, leaf, new_key, request_key, uid};
 
 async fn look_up(bench: &Bench, token: u64, keys: &[(usize, u64)]) -> Result<Answer, Refusal> {
     let request_keys = keys.iter().map(|(n, step)| request_key(&uid(*n), *step).unwrap()).collect();

@@ -1,17 +1,12 @@
 //! A captured operator, and others with a pinned key: what the running signer gives them, and what its log says of it.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "test code outside #[test] functions")]
-
-mod support;
-mod world;
-
+use crate::support::{CHILD, ROOT, child, common_name, foreign_log, leaf, new_key, request_key, root, uid};
+use crate::world::World;
 use keywright_pki::algorithm::KeyAlgorithm;
 use keywright_pki::certificate::Certificate;
 use keywright_signer::refusal::Reason;
 use keywright_signer_protocol::{refusal_of, v1alpha1 as wire};
-use support::{CHILD, ROOT, child, common_name, foreign_log, leaf, new_key, request_key, root, uid};
 use tonic::Status;
-use world::World;
 
 /// What a refusal says: the reason and the field.
 fn told(status: &Status) -> (Reason, String) {

@@ -1,16 +1,11 @@
 //! The log under hostile hands, by the binary alone: refused at start, told by `log fsck`, nothing signed.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "test code outside #[test] functions")]
-
-mod support;
-mod world;
-
+use crate::support::{ROOT, foreign_log, leaf, new_key, root, uid};
+use crate::world::World;
 use keywright_pki::algorithm::KeyAlgorithm;
 use keywright_signer_protocol::v1alpha1 as wire;
 use std::fs;
 use std::path::{Path, PathBuf};
-use support::{ROOT, foreign_log, leaf, new_key, root, uid};
-use world::World;
 
 /// A stopped signer with a log of several full bundles, and the checkpoint it had before the last of them.
 async fn grown() -> (World, PathBuf) {

@@ -1,17 +1,12 @@
 //! What a confined signer exports of a request whose asker traces it, and that it exports of no other.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "test code outside #[test] functions")]
-
-mod support;
-mod world;
-
+use crate::support::{self, leaf, new_key, root, uid};
+use crate::world::{World, free_address};
 use keywright_collector::Collector;
 use keywright_pki::algorithm::KeyAlgorithm;
 use keywright_pki::certificate::Certificate;
 use keywright_signer_protocol::v1alpha1 as wire;
 use keywright_telemetry::SpanContext;
-use support::{leaf, new_key, root, uid};
-use world::World;
 
 fn request(number: usize) -> wire::IssueRequest {
     wire::IssueRequest {
@@ -64,7 +59,7 @@ async fn a_confined_signer_exports_the_steps_of_what_is_traced_and_nothing_else(
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_collector_the_signer_signs_as_ever_and_counts_what_it_drops() {
     let mut world = World::new();
-    world.collector = Some(format!("http://{}", world::free_address()));
+    world.collector = Some(format!("http://{}", free_address()));
     world.start();
     let mut operator = world.client("operator-tls");
     operator.ensure_authority(root()).await.unwrap();

@@ -1,10 +1,7 @@
 //! The binary from outside: mutual TLS, health, kill -9 under load, a clean stop, its refusals to start.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "test code outside #[test] functions")]
-
-mod support;
-mod world;
-
+use crate::support::{self, End, Installation, foreign_log, leaf, new_key, root, uid};
+use crate::world::{BINARY, TIMEOUTS, World, free_address};
 use keywright_pki::algorithm::KeyAlgorithm;
 use keywright_pki::certificate::Certificate;
 use keywright_signer::refusal::Reason;
@@ -20,8 +17,6 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use support::{End, Installation, foreign_log, leaf, new_key, root, uid};
-use world::{BINARY, TIMEOUTS, World, free_address};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pinned_operator_gets_certificates_and_an_observer_only_the_status() {

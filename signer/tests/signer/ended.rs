@@ -1,9 +1,6 @@
 //! Requests for approval that ended: told in the log once, with all votes, by what the signer reads itself.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "test code outside #[test] functions")]
-
-mod support;
-
+use crate::support::{Bench, NOW};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
@@ -19,7 +16,6 @@ use keywright_signer_cluster::{Found, ReadError, Records, Target, Wanted};
 use keywright_signer_protocol::v1alpha1 as wire;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
-use support::{Bench, NOW};
 
 /// UID of the ApprovalRequest.
 const ASKED: &str = "7a8fad5b-d9cb-469f-a165-00000000000a";

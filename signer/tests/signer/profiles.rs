@@ -1,9 +1,8 @@
 //! Profiles at the signer: what no profile allows is not signed, whoever asks.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "test code outside #[test] functions")]
-
-mod support;
-
+use crate::support::{
+    self, Bench, CHILD, LEAF, ROOT, child, common_name, leaf, new_key, request_key, root, uid,
+};
 use keywright_approvals::EffectDigest;
 use keywright_pki::algorithm::KeyAlgorithm;
 use keywright_pki::certificate::Certificate;
@@ -11,7 +10,6 @@ use keywright_pki::key::PrivateKey;
 use keywright_signer::refusal::{Reason, Refusal};
 use keywright_signer_protocol::v1alpha1 as wire;
 use serde_json::json;
-use support::{Bench, CHILD, LEAF, ROOT, child, common_name, leaf, new_key, request_key, root, uid};
 
 fn named(name: &str) -> wire::Profile {
     wire::Profile { name: name.into(), ..Default::default() }

@@ -1,8 +1,6 @@
 //! Project Wycheproof's vectors for the one cipher of the seal: AES-256-GCM with a nonce of 96 bits and a tag of 128, by the
 //! same calls as in `seal`, which itself adds a prefix to the bound bytes and so cannot be given the vectors.
 
-#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
-
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use wycheproof::TestResult;
 use wycheproof::aead::{TestName, TestSet};

@@ -1,7 +1,4 @@
 //! A signer process with all it needs, asked from outside.
-#![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part")]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "test code outside #[test] functions")]
-#![allow(missing_docs, clippy::new_without_default, reason = "read only beside the tests")]
 
 use crate::support::{End, Installation};
 use keywright_signer_protocol::{SignerClient, Timeouts, connect};

@@ -1,12 +1,7 @@
 //! The running binary with its key-encryption key and its authorities' keys in a token: confined, and still able to sign.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "test code outside #[test] functions")]
-
-#[path = "../custody/tests/support/mod.rs"]
-mod hsm;
-mod support;
-
-use hsm::SoftHsm;
+use crate::hsm::{self, SoftHsm};
+use crate::support::{self, Installation, leaf, new_key, root, uid};
 use keywright_pki::algorithm::KeyAlgorithm;
 use keywright_signer::refusal::Reason;
 use keywright_signer_protocol::v1alpha1 as wire;
@@ -15,7 +10,6 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
-use support::{Installation, leaf, new_key, root, uid};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_keywright-signer");
 
