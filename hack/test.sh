@@ -52,7 +52,7 @@ foreign() {
 # All that ships and all that tests it, in one call: what is chosen apart has other features, and dependencies twice.
 built=${CARGO_TARGET_DIR:-target}/release
 everything() { cargo build --quiet --release --locked --workspace --all-targets; }
-tests() { cargo nextest run --release --locked --workspace --profile ci -E "$1"; }
+tests() { cargo nextest run --release --locked --workspace --profile ci -E "$@"; }
 
 stage "setup" hack/setup.sh test
 stage "formatting" cargo fmt --all --check
@@ -66,7 +66,7 @@ stage "generated files" "$built/crdgen" --check
 stage "unit tests" tests 'not package(keywright-e2e)'
 stage "fuzz targets over their seeds" "$built/smoke" 20000 .keywright/fuzz
 stage "custody against Vault" foreign KEYWRIGHT_VAULT_SERVER vault --test signer -E 'test(/^vault_server::/)'
-stage "tests from outside" tests 'package(keywright-e2e)'
+stage "tests from outside" tests 'package(keywright-e2e)' --test-threads $(($(nproc) + 1))
 stage "our kinds under Flux" foreign KEYWRIGHT_FLUX flux --test product -E 'test(/^flux::/)'
 stage "perturbation" "$built/keywright-perturb" short
 stage "cluster of two nodes" e2e/cluster/ci.sh

@@ -4,7 +4,7 @@
 //! need a process of their own kind.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "test code outside #[test] functions")]
-#![allow(missing_docs, clippy::new_without_default, reason = "read only beside the tests")]
+#![allow(missing_docs, unreachable_pub, clippy::new_without_default, reason = "read only beside the tests")]
 
 #[path = "../support/mod.rs"]
 mod support;
