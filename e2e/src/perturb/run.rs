@@ -14,7 +14,7 @@ use super::view::{self, View};
 use crate::Error;
 use futures::StreamExt;
 use futures::future::LocalBoxFuture;
-use futures::stream;
+use futures::{stream, try_join};
 use keywright_ambient::{Clock, SystemClock};
 use std::path::PathBuf;
 use std::process::Command;
@@ -92,10 +92,12 @@ pub fn run(options: Options) -> LocalBoxFuture<'static, Result<bool, Error>> {
         };
         let rig = Rig::start().await?;
         println!("control plane, signer and operator are up after {} s", begun.elapsed().as_secs());
-        session.everything(&rig).await?;
-        session.keep_logs_of(&rig)?;
+        let cases = async {
+            session.everything(&rig).await?;
+            session.keep_logs_of(&rig)
+        };
+        try_join!(cases, session.upheavals())?;
         drop(rig);
-        session.upheavals().await?;
         let failed = session.failed.load(Ordering::Acquire);
         let passed = session.passed.load(Ordering::Acquire);
         let missed = session.missed.load(Ordering::Acquire);
@@ -196,7 +198,7 @@ impl Session {
         self.quiescence(rig).await
     }
 
-    /// Cases after which nothing is as it was, each on a rig of its own.
+    /// Cases after which nothing is as it was, on rigs of their own, beside the others.
     async fn upheavals(&self) -> Result<(), Error> {
         let jumps: Vec<Jump> = Jump::ALL.into_iter().filter(|jump| self.wants(jump.name())).collect();
         if !jumps.is_empty() {
