@@ -4,7 +4,7 @@
 app.kubernetes.io/part-of: keywright
 app.kubernetes.io/version: {{ (index . 0).Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ (index . 0).Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" (index . 0).Chart.Name (index . 0).Chart.Version }}
+helm.sh/chart: {{ printf "%s-%s" (index . 0).Chart.Name (index . 0).Chart.Version | replace "+" "_" }}
 {{- end }}
 
 {{/* What selects the pods of a component. */}}
@@ -59,6 +59,14 @@ seccompProfile: {type: RuntimeDefault}
 allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
 capabilities: {drop: [ALL]}
+{{- end }}
+
+{{/* How many replicas a budget of disruptions keeps: with a number, never all of them, else no node could be drained. Empty: no
+budget. Called with the component's values. */}}
+{{- define "keywright.keptAvailable" -}}
+{{- $least := .podDisruptionBudget.minAvailable -}}
+{{- if not (kindIs "string" $least) }}{{ $least = min (int $least) (sub (int .replicas) 1) }}{{ end -}}
+{{- if and .podDisruptionBudget.enabled $least }}{{ $least }}{{ end -}}
 {{- end }}
 
 {{/* Where a pod may run. Called with (list $ "component" values defaultPriority). */}}
@@ -122,10 +130,13 @@ topologySpreadConstraints:
 
 {{/* The namespaces that are served when not all are, the check's among them; a JSON list. */}}
 {{- define "keywright.namespaces" -}}
-{{- $all := .Values.namespaces -}}
-{{- with .Values.check.namespace }}{{ $all = append $all . }}{{ end -}}
+{{- $all := .Values.namespaces | default list -}}
 {{- if has .Release.Namespace $all }}
 {{- fail "namespaces: the release's own namespace holds the suite's own keys and cannot be served; use another one" }}
+{{- end -}}
+{{- with .Values.check.namespace }}{{ $all = append $all . }}{{ end -}}
+{{- if not $all }}
+{{- fail "namespaces: none is served, as the list and check.namespace are empty; name one, or set clusterWide=true" }}
 {{- end -}}
 {{ $all | uniq | sortAlpha | toJson }}
 {{- end }}
@@ -133,7 +144,10 @@ topologySpreadConstraints:
 {{/* Arguments of a part that exports spans. Called with (list $ endpoint). */}}
 {{- define "keywright.traces" -}}
 {{- with index . 1 -}}
-- --otlp-endpoint={{ . }}
+- {{ printf "--otlp-endpoint=%s" . | quote }}
+{{- if and (hasPrefix "https://" .) (not ((index $ 0).Values.tracing).caConfigMap) }}
+{{- fail "tracing.caConfigMap: is empty, and an endpoint of tracing says https; name the ConfigMap with the collector's roots" }}
+{{- end }}
 {{- if ((index $ 0).Values.tracing).caConfigMap }}
 - --otlp-ca=/var/run/keywright/collector/ca.crt
 {{- end }}
