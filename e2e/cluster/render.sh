@@ -39,7 +39,7 @@ refused tracing.caConfigMap --set tracing.endpoint=https://collector.observe.svc
 refused tracing.caConfigMap --set 'tracing.signerEndpoint=https://192.0.2.7:4318'
 
 # Names of Kubernetes' own objects have dots, quantities fractions.
-lines 1 'name: registry.example.com' operator.yaml --set 'image.pullSecrets={registry.example.com}'
+lines 1 'name: "registry.example.com"' operator.yaml --set 'image.pullSecrets={registry.example.com}'
 lines 1 'cpu: 0.5' signer.yaml --set-json signer.resources.cpu=0.5
 # No ports at all are all ports.
 refused /networkPolicy/dns/ports --set-json 'networkPolicy.dns.ports=[]'
@@ -52,6 +52,10 @@ refused /image/registry --set image.registry=https://registry.example.com/
 refused /operator/podDisruptionBudget/minAvailable --set operator.podDisruptionBudget.minAvailable=most
 # An argument stays text, whatever is in it.
 lines 1 '"--kek=file:/a: b #c"' signer.yaml --set-string 'signer.kek=file:/a: b #c'
+
+# Names that read as numbers stay names.
+[ "$(helm template 7 "$chart" -n 123 --set-string check.namespace=8,namespaces={9} | grep -cE '(namespace|instance): [0-9]+$')" = 0 ] ||
+  fail "a namespace or the release is a number where text is wanted"
 
 # A budget that kept all replicas would let no node be drained.
 lines 1 'minAvailable: 2' webhook.yaml

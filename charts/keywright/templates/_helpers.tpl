@@ -10,7 +10,7 @@ helm.sh/chart: {{ printf "%s-%s" (index . 0).Chart.Name (index . 0).Chart.Versio
 {{/* What selects the pods of a component. */}}
 {{- define "keywright.selector" -}}
 app.kubernetes.io/name: keywright-{{ index . 1 }}
-app.kubernetes.io/instance: {{ (index . 0).Release.Name }}
+app.kubernetes.io/instance: {{ (index . 0).Release.Name | quote }}
 {{- end }}
 
 {{/* An image. Called with (list $ "image" "key in digests"). */}}
@@ -77,11 +77,11 @@ budget. Called with the component's values. */}}
 {{- with $.Values.image.pullSecrets }}
 imagePullSecrets:
   {{- range . }}
-  - name: {{ . }}
+  - name: {{ . | quote }}
   {{- end }}
 {{- end }}
 {{- with $priority }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- with $values.nodeSelector }}
 nodeSelector:
@@ -121,7 +121,8 @@ topologySpreadConstraints:
 {{- $ := index . 0 -}}
 {{- $labels := include "keywright.labels" (list $ (index . 1)) | fromYaml -}}
 {{- range regexSplit "(?m)^---$" (index . 2) -1 }}
-{{- $object := replace "keywright-system" $.Release.Namespace . | fromYaml }}
+{{- /* Alone it is a value, which could read as a number; elsewhere it is part of a text. */}}
+{{- $object := regexReplaceAll "(?m)namespace: keywright-system$" . (printf "namespace: %q" $.Release.Namespace) | replace "keywright-system" $.Release.Namespace | fromYaml }}
 {{- $_ := set $object.metadata "labels" (merge (dict) ($object.metadata.labels | default dict) $labels) }}
 ---
 {{ toYaml $object }}
@@ -166,7 +167,7 @@ topologySpreadConstraints:
 {{- with ((index . 0).Values.tracing).caConfigMap -}}
 {{- if index $ 1 -}}
 - name: collector
-  configMap: {name: {{ . }}, defaultMode: 0440}
+  configMap: {name: {{ . | quote }}, defaultMode: 0440}
 {{- end -}}
 {{- end -}}
 {{- end }}
