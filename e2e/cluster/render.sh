@@ -68,6 +68,11 @@ lines 1 'minAvailable: 50%' webhook.yaml --set webhook.podDisruptionBudget.minAv
 lines 6 'port: 53,' networkpolicies.yaml --set-string 'signer.kek=vault:https://192.0.2.7:8200;key=k'
 lines 6 'port: 53,' networkpolicies.yaml --set-string 'signer.kek=vault:https://[2001:db8::7]:8200;key=k'
 lines 8 'port: 53,' networkpolicies.yaml --set-string 'signer.kek=vault:https://vault.example.com:8200;key=k'
+# On clusters whose pods have IPv6 addresses only, all that is listened at.
+for part in operator:1 bootstrap:1 webhook:2 signer:2; do
+  lines "${part#*:}" 'listen=\[::\]:' "${part%:*}.yaml" --set-string 'listen=[::]'
+  lines "${part#*:}" 'listen=0\.0\.0\.0:' "${part%:*}.yaml"
+done
 # The namespace of a certificate, and not that of the pod that tells of it.
 lines 3 'honorLabels: true' monitoring.yaml --set monitoring.podMonitor=true
 
