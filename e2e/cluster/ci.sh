@@ -20,4 +20,4 @@ trap '"$here/cluster.sh" clean' EXIT
 "$here/dev-images.sh" "$state/images"
 "$here/cluster.sh" up
 "$here/install.sh" "$state/images" >/dev/null
-"$here/test.sh" helm_test objects signer_on_its_pool foreign_pods_kept_off signer_sealed least_rights no_drift
+"$here/test.sh" values_of_the_chart helm_test objects signer_on_its_pool foreign_pods_kept_off signer_sealed least_rights no_drift

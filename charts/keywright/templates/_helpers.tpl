@@ -4,13 +4,13 @@
 app.kubernetes.io/part-of: keywright
 app.kubernetes.io/version: {{ (index . 0).Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ (index . 0).Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" (index . 0).Chart.Name (index . 0).Chart.Version }}
+helm.sh/chart: {{ printf "%s-%s" (index . 0).Chart.Name (index . 0).Chart.Version | replace "+" "_" }}
 {{- end }}
 
 {{/* What selects the pods of a component. */}}
 {{- define "keywright.selector" -}}
 app.kubernetes.io/name: keywright-{{ index . 1 }}
-app.kubernetes.io/instance: {{ (index . 0).Release.Name }}
+app.kubernetes.io/instance: {{ (index . 0).Release.Name | quote }}
 {{- end }}
 
 {{/* An image. Called with (list $ "image" "key in digests"). */}}
@@ -61,6 +61,14 @@ readOnlyRootFilesystem: true
 capabilities: {drop: [ALL]}
 {{- end }}
 
+{{/* How many replicas a budget of disruptions keeps: with a number, never all of them, else no node could be drained. Empty: no
+budget. Called with the component's values. */}}
+{{- define "keywright.keptAvailable" -}}
+{{- $least := .podDisruptionBudget.minAvailable -}}
+{{- if not (kindIs "string" $least) }}{{ $least = min (int $least) (sub (int .replicas) 1) }}{{ end -}}
+{{- if and .podDisruptionBudget.enabled $least }}{{ $least }}{{ end -}}
+{{- end }}
+
 {{/* Where a pod may run. Called with (list $ "component" values defaultPriority). */}}
 {{- define "keywright.placement" -}}
 {{- $ := index . 0 -}}
@@ -69,11 +77,11 @@ capabilities: {drop: [ALL]}
 {{- with $.Values.image.pullSecrets }}
 imagePullSecrets:
   {{- range . }}
-  - name: {{ . }}
+  - name: {{ . | quote }}
   {{- end }}
 {{- end }}
 {{- with $priority }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- with $values.nodeSelector }}
 nodeSelector:
@@ -113,7 +121,8 @@ topologySpreadConstraints:
 {{- $ := index . 0 -}}
 {{- $labels := include "keywright.labels" (list $ (index . 1)) | fromYaml -}}
 {{- range regexSplit "(?m)^---$" (index . 2) -1 }}
-{{- $object := replace "keywright-system" $.Release.Namespace . | fromYaml }}
+{{- /* Alone it is a value, which could read as a number; elsewhere it is part of a text. */}}
+{{- $object := regexReplaceAll "(?m)namespace: keywright-system$" . (printf "namespace: %q" $.Release.Namespace) | replace "keywright-system" $.Release.Namespace | fromYaml }}
 {{- $_ := set $object.metadata "labels" (merge (dict) ($object.metadata.labels | default dict) $labels) }}
 ---
 {{ toYaml $object }}
@@ -122,10 +131,13 @@ topologySpreadConstraints:
 
 {{/* The namespaces that are served when not all are, the check's among them; a JSON list. */}}
 {{- define "keywright.namespaces" -}}
-{{- $all := .Values.namespaces -}}
-{{- with .Values.check.namespace }}{{ $all = append $all . }}{{ end -}}
+{{- $all := .Values.namespaces | default list -}}
 {{- if has .Release.Namespace $all }}
 {{- fail "namespaces: the release's own namespace holds the suite's own keys and cannot be served; use another one" }}
+{{- end -}}
+{{- with .Values.check.namespace }}{{ $all = append $all . }}{{ end -}}
+{{- if not $all }}
+{{- fail "namespaces: none is served, as the list and check.namespace are empty; name one, or set clusterWide=true" }}
 {{- end -}}
 {{ $all | uniq | sortAlpha | toJson }}
 {{- end }}
@@ -133,7 +145,10 @@ topologySpreadConstraints:
 {{/* Arguments of a part that exports spans. Called with (list $ endpoint). */}}
 {{- define "keywright.traces" -}}
 {{- with index . 1 -}}
-- --otlp-endpoint={{ . }}
+- {{ printf "--otlp-endpoint=%s" . | quote }}
+{{- if and (hasPrefix "https://" .) (not ((index $ 0).Values.tracing).caConfigMap) }}
+{{- fail "tracing.caConfigMap: is empty, and an endpoint of tracing says https; name the ConfigMap with the collector's roots" }}
+{{- end }}
 {{- if ((index $ 0).Values.tracing).caConfigMap }}
 - --otlp-ca=/var/run/keywright/collector/ca.crt
 {{- end }}
@@ -152,7 +167,7 @@ topologySpreadConstraints:
 {{- with ((index . 0).Values.tracing).caConfigMap -}}
 {{- if index $ 1 -}}
 - name: collector
-  configMap: {name: {{ . }}, defaultMode: 0440}
+  configMap: {name: {{ . | quote }}, defaultMode: 0440}
 {{- end -}}
 {{- end -}}
 {{- end }}
