@@ -68,6 +68,13 @@ lines 1 'minAvailable: 50%' webhook.yaml --set webhook.podDisruptionBudget.minAv
 lines 6 'port: 53,' networkpolicies.yaml --set-string 'signer.kek=vault:https://192.0.2.7:8200;key=k'
 lines 6 'port: 53,' networkpolicies.yaml --set-string 'signer.kek=vault:https://[2001:db8::7]:8200;key=k'
 lines 8 'port: 53,' networkpolicies.yaml --set-string 'signer.kek=vault:https://vault.example.com:8200;key=k'
+# The log is served only where that is asked for, and only to whom it is.
+from='networkPolicy.logFrom[0].podSelector.matchLabels.app=archive'
+lines 0 8444 signer.yaml
+lines 3 8444 signer.yaml --set signer.servesLog=true
+lines 0 8444 networkpolicies.yaml --set signer.servesLog=true
+lines 0 8444 networkpolicies.yaml --set "$from"
+lines 1 8444 networkpolicies.yaml --set signer.servesLog=true --set "$from"
 # On clusters whose pods have IPv6 addresses only, all that is listened at.
 for part in operator:1 bootstrap:1 webhook:2 signer:2; do
   lines "${part#*:}" 'listen=\[::\]:' "${part%:*}.yaml" --set-string 'listen=[::]'

@@ -277,6 +277,10 @@ async fn what_is_wrong_ends_with_1_and_says_what_to_do() {
     let mut unseen = certificate(&one, 1, "True");
     unseen["status"] = json!({"observedGeneration": -1});
     let waiting = certificate(&one, 1, "Unknown");
+    let mut asking = waiting.clone();
+    for condition in asking["status"]["conditions"].as_array_mut().unwrap() {
+        condition["reason"] = json!("AwaitingApproval");
+    }
     let missing = status(404, "NotFound", "not found", "web-tls");
     for (cluster, wanted) in [
         (whole(&one).with(SECRET, misfit), "kubectl keywright renew web -n shop --wait"),
@@ -288,6 +292,7 @@ async fn what_is_wrong_ends_with_1_and_says_what_to_do() {
         (whole(&one).refusing(SECRET, 404, missing), "the Secret does not exist"),
         (whole(&one).with(CERTIFICATE, unseen), "see that the operator runs and leads"),
         (whole(&one).with(CERTIFICATE, waiting), "Next: kubectl keywright status issuer ca -n shop"),
+        (whole(&one).with(CERTIFICATE, asking), "on what: kubectl keywright why web -n shop"),
     ] {
         let ended = cluster.start().await.run(&["status", "certificate", "web"]).await;
         assert_eq!(ended.code, 1, "{wanted}: {ended:?}");

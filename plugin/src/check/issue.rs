@@ -26,7 +26,7 @@ const MANAGER: &str = "keywright-plugin";
 const AUTHORITY: &str = "keywright-check";
 const DNS_NAME: &str = "check.keywright.test";
 
-/// The finding; whatever was made is removed, whatever came of it.
+/// The finding; whatever was made is removed, whatever came of it, and what could not be removed is said.
 pub(super) async fn issue(cluster: &Cluster, limit: Limit, machine: &Machine) -> Finding {
     let mut random = [0; 4];
     if let Err(error) = machine.entropy.fill(&mut random) {
@@ -36,12 +36,27 @@ pub(super) async fn issue(cluster: &Cluster, limit: Limit, machine: &Machine) ->
     let started = machine.clock.monotonic();
     let tried = try_it(cluster, &name, limit, machine).await;
     let took = machine.clock.monotonic().saturating_duration_since(started);
-    remove(cluster, &name).await;
+    let left = remove(cluster, &name).await;
+    judge(tried.map(|words| format!("{words}, {:.1} s", took.as_secs_f64())), left, &cluster.namespace)
+}
+
+/// What to think of a try, and of what could not be removed after it. Pure.
+fn judge(tried: Result<String, Failure>, left: Option<String>, namespace: &str) -> Finding {
+    let with_left = |words: String| match &left {
+        Some(left) => format!("{words}; and {left}"),
+        None => words,
+    };
     match tried {
-        Ok(words) => Finding::passed(CHECK, format!("{words}, {:.1} s", took.as_secs_f64())),
-        Err(failure) => {
-            Finding::failed(CHECK, failure.to_string(), "the conditions of issuers and certificates say more")
+        Ok(words) if left.is_none() => Finding::passed(CHECK, words),
+        Ok(words) => {
+            let fix = format!("delete it with kubectl -n {namespace}: it is renewed as long as it is there");
+            Finding::warning(CHECK, with_left(words), &fix)
         }
+        Err(failure) => Finding::failed(
+            CHECK,
+            with_left(failure.to_string()),
+            "the conditions of issuers and certificates say more",
+        ),
     }
 }
 
@@ -136,10 +151,40 @@ fn verify(secret: &Secret, now: Timestamp) -> Result<String, String> {
     }
 }
 
-async fn remove(cluster: &Cluster, name: &str) {
+/// Removes what was made; what is left is said.
+async fn remove(cluster: &Cluster, name: &str) -> Option<String> {
     let certificates: Api<Certificate> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
     let secrets: Api<Secret> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
-    // First what would make the other anew. What is left is named after its purpose and expires within the hour.
-    let _ = certificates.delete(name, &DeleteParams::default()).await;
-    let _ = secrets.delete(name, &DeleteParams::default()).await;
+    // First what would make the other anew.
+    let certificate = certificates.delete(name, &DeleteParams::default()).await.map(|_| ());
+    let secret = secrets.delete(name, &DeleteParams::default()).await.map(|_| ());
+    let left = |kind: &str, deleted: Result<(), kube::Error>| match deleted {
+        Ok(()) => None,
+        Err(kube::Error::Api(status)) if status.code == 404 => None,
+        Err(error) => Some(Failure::of_api(&format!("delete {kind} {name:?}"), &error).to_string()),
+    };
+    left("Certificate", certificate).or_else(|| left("Secret", secret))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::judge::Verdict;
+    use super::*;
+
+    #[test]
+    fn what_is_left_behind_is_said() {
+        let left = || Some("cannot delete Certificate \"keywright-check-1\": no webhook".to_owned());
+        let good = || Ok("issued and verified".to_owned());
+        let bad = || Err(Failure::NotAsWanted("the certificate is not Ready".to_owned()));
+        for (tried, left, verdict, names) in [
+            (good(), None, Verdict::Passed, false),
+            (good(), left(), Verdict::Warning, true),
+            (bad(), None, Verdict::Failed, false),
+            (bad(), left(), Verdict::Failed, true),
+        ] {
+            let finding = judge(tried, left, "shop");
+            assert_eq!(finding.verdict, verdict, "{finding:?}");
+            assert_eq!(finding.found.contains("keywright-check-1"), names, "{finding:?}");
+        }
+    }
 }

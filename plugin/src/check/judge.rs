@@ -1,5 +1,6 @@
 //! What is to be thought of what was seen. Pure.
 
+use super::webhook::Webhook;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
@@ -34,7 +35,7 @@ impl Finding {
     pub(super) fn passed(check: &'static str, found: impl Into<String>) -> Self {
         Self { check, verdict: Verdict::Passed, found: found.into(), fix: None }
     }
-    fn warning(check: &'static str, found: impl Into<String>, fix: &str) -> Self {
+    pub(super) fn warning(check: &'static str, found: impl Into<String>, fix: &str) -> Self {
         Self { check, verdict: Verdict::Warning, found: found.into(), fix: Some(fix.to_owned()) }
     }
     pub(super) fn failed(check: &'static str, found: impl Into<String>, fix: &str) -> Self {
@@ -60,8 +61,17 @@ pub(super) enum WorkloadState {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Definition {
     pub(super) name: String,
-    /// Whether the API server serves it; none: it is not there.
-    pub(super) established: Option<bool>,
+    pub(super) state: DefinitionState,
+}
+
+/// Whether it is there and what it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum DefinitionState {
+    Missing,
+    NotServed,
+    /// Its versions or schemas are others than this program's: fields that it does not know are dropped without a word.
+    OfAnotherVersion,
+    Served,
 }
 
 /// The leader lease.
@@ -69,19 +79,6 @@ pub(super) struct Definition {
 pub(super) struct Leader {
     pub(super) holder: String,
     pub(super) renewed: Option<Timestamp>,
-}
-
-/// What a dry run through admission came back with.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Webhook {
-    /// There is no configuration of it.
-    NotInstalled,
-    /// The object carries its author.
-    Stamped,
-    /// The object came back as it was sent.
-    NotStamped,
-    /// Refused, or not answered.
-    Failed(String),
 }
 
 /// All that was seen.
@@ -103,7 +100,7 @@ pub(super) fn judge(seen: &Observed) -> Vec<Finding> {
     findings.extend(definitions(&seen.definitions));
     findings.extend(seen.workloads.iter().map(workload));
     findings.push(leader(seen));
-    findings.push(webhook(&seen.webhook));
+    findings.push(seen.webhook.finding());
     findings
 }
 
@@ -137,14 +134,20 @@ fn clock((theirs, ours): (Option<Timestamp>, Timestamp)) -> Finding {
 
 fn definitions(all: &[Definition]) -> Vec<Finding> {
     let check = "resource definitions";
-    let broken = all.iter().filter_map(|definition| match definition.established {
-        Some(true) => None,
-        Some(false) => Some(Finding::failed(
+    let broken = all.iter().filter_map(|definition| match definition.state {
+        DefinitionState::Served => None,
+        DefinitionState::OfAnotherVersion => Some(Finding::warning(
+            check,
+            format!("{} is of another version than this plugin", definition.name),
+            "fields that a definition does not know are dropped: upgrade the chart with crds.enabled=true, or use the plugin \
+             of the same version",
+        )),
+        DefinitionState::NotServed => Some(Finding::failed(
             check,
             format!("{} is not served", definition.name),
             "kubectl describe crd says why",
         )),
-        None => Some(Finding::failed(
+        DefinitionState::Missing => Some(Finding::failed(
             check,
             format!("{} is missing", definition.name),
             "install the chart with crds.enabled=true",
@@ -216,26 +219,6 @@ fn leader(seen: &Observed) -> Finding {
     }
 }
 
-fn webhook(webhook: &Webhook) -> Finding {
-    let check = "admission webhook";
-    match webhook {
-        Webhook::Stamped => Finding::passed(check, "a dry run came back with its author's name"),
-        Webhook::NotInstalled => {
-            Finding::warning(check, "not installed", "who asks for a certificate is not recorded")
-        }
-        Webhook::NotStamped => Finding::failed(
-            check,
-            "a dry run came back without its author's name",
-            "compare MutatingWebhookConfiguration keywright-webhook with the chart's",
-        ),
-        Webhook::Failed(problem) => Finding::failed(
-            check,
-            problem.clone(),
-            "no object of group keywright.dev can be made or changed until it answers; see its logs",
-        ),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -256,7 +239,10 @@ mod tests {
         Observed {
             kubernetes: ("1".into(), "36".into()),
             clocks: (Some(at(1000)), at(1001)),
-            definitions: vec![Definition { name: "issuers.keywright.dev".into(), established: Some(true) }],
+            definitions: vec![Definition {
+                name: "issuers.keywright.dev".into(),
+                state: DefinitionState::Served,
+            }],
             workloads: vec![there("keywright-signer")],
             leader: Some(Leader { holder: "operator-0".into(), renewed: Some(at(999)) }),
             webhook: Webhook::Stamped,
@@ -273,12 +259,17 @@ mod tests {
     fn nothing_is_said_of_a_good_installation_and_each_fault_is_found() {
         type Spoil = fn(&mut Observed);
         assert_eq!(worst(&good()), []);
-        let table: [(&str, Verdict, Spoil); 12] = [
+        let table: [(&str, Verdict, Spoil); 13] = [
             ("Kubernetes version", Verdict::Warning, |o| o.kubernetes.1 = "33".into()),
             ("clock of the API server", Verdict::Failed, |o| o.clocks.1 = at(1100)),
             ("clock of the API server", Verdict::Warning, |o| o.clocks.0 = None),
-            ("resource definitions", Verdict::Failed, |o| o.definitions[0].established = None),
-            ("resource definitions", Verdict::Failed, |o| o.definitions[0].established = Some(false)),
+            ("resource definitions", Verdict::Failed, |o| o.definitions[0].state = DefinitionState::Missing),
+            ("resource definitions", Verdict::Failed, |o| {
+                o.definitions[0].state = DefinitionState::NotServed
+            }),
+            ("resource definitions", Verdict::Warning, |o| {
+                o.definitions[0].state = DefinitionState::OfAnotherVersion;
+            }),
             ("keywright-signer", Verdict::Failed, |o| o.workloads[0].state = WorkloadState::Missing),
             ("keywright-signer", Verdict::Failed, |o| {
                 o.workloads[0].state = WorkloadState::There { wanted: 1, ready: 0, version: None };

@@ -7,6 +7,7 @@
 mod issue;
 mod judge;
 mod observe;
+mod webhook;
 
 use crate::Machine;
 use crate::cli::{Check, Global};

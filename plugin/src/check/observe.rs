@@ -1,6 +1,7 @@
 //! Reads what the check looks at. Writes nothing: the one object it sends is a dry run.
 
-use super::judge::{Definition, Leader, Observed, Webhook, Workload, WorkloadState};
+use super::judge::{Definition, DefinitionState, Leader, Observed, Workload, WorkloadState};
+use super::webhook::Webhook;
 use crate::Machine;
 use crate::connect::Cluster;
 use crate::exit::Failure;
@@ -76,15 +77,26 @@ async fn definitions(cluster: &Cluster) -> Result<Vec<Definition>, Failure> {
     let api: Api<CustomResourceDefinition> = Api::all(cluster.client.clone());
     let mut found = Vec::new();
     for wanted in keywright_crds::definitions() {
-        let name = wanted.metadata.name.unwrap_or_default();
+        let name = wanted.metadata.name.clone().unwrap_or_default();
         let there = api.get_opt(&name).await.map_err(|e| Failure::of_api("read definitions", &e))?;
-        let established = there.map(|there| {
-            let conditions = there.status.and_then(|status| status.conditions).unwrap_or_default();
-            conditions.iter().any(|c| c.type_ == "Established" && c.status == "True")
-        });
-        found.push(Definition { name, established });
+        let state = there.map_or(DefinitionState::Missing, |there| state_of(&there, &wanted));
+        found.push(Definition { name, state });
     }
     Ok(found)
+}
+
+fn state_of(there: &CustomResourceDefinition, wanted: &CustomResourceDefinition) -> DefinitionState {
+    let mut conditions = there.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    if !conditions.any(|c| c.type_ == "Established" && c.status == "True") {
+        DefinitionState::NotServed
+    } else if serde_json::to_value(&there.spec.versions).ok()
+        == serde_json::to_value(&wanted.spec.versions).ok()
+    {
+        // As JSON: what is empty and what is absent are the same there.
+        DefinitionState::Served
+    } else {
+        DefinitionState::OfAnotherVersion
+    }
 }
 
 async fn leader(cluster: &Cluster, system: &str) -> Result<Option<Leader>, Failure> {
@@ -127,6 +139,7 @@ async fn webhook(cluster: &Cluster) -> Result<Webhook, Failure> {
                 Webhook::NotStamped
             }
         }
+        Err(kube::Error::Api(status)) => Webhook::of_error(status.code, &status.message),
         Err(error) => Webhook::Failed(Failure::of_api("make a Certificate as a dry run", &error).to_string()),
     })
 }

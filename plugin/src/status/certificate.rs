@@ -277,6 +277,9 @@ impl Report {
                     format!("create {}, or name another issuer in spec.issuerRef", self.wanted.issuer)
                 }
                 ("IssuerNotReady", _) => issuer_command,
+                ("AwaitingApproval", _) => {
+                    format!("people have to agree; see who, and on what: kubectl keywright why {}{at}", self.name)
+                }
                 ("SignerUnavailable" | "AnswerUnusable", _) => {
                     "see that the signer runs and what its log says; it is tried again by itself".to_owned()
                 }

@@ -204,6 +204,7 @@ fn advice(
         Verdict::Underway => Some(match (standing.reason(), parent_command) {
             ("ParentNotFound", _) => "create the parent that spec.authority.issuerRef names".to_owned(),
             ("ParentNotReady", Some(command)) => command,
+            ("AwaitingApproval", _) => "people have to agree; the message above says who, and how".to_owned(),
             ("SignerUnavailable", _) => {
                 "see that the signer runs and what its log says; it is tried again by itself".to_owned()
             }
