@@ -30,6 +30,7 @@
 mod builtins;
 #[cfg(feature = "wasm")]
 mod bundle;
+mod calls;
 mod compile;
 mod decision;
 mod digest;

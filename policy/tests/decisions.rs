@@ -251,6 +251,15 @@ fn what_does_not_compile_has_its_place() {
         ("\nallow if __builtin_host_await([], input.request) == 1", 3, "__builtin_host_await"),
         ("\nallow if net.cidr_intersects(\"10.0.0.0/8\") == 1", 3, "net.cidr_intersects"),
         ("\nallow if rand.intn(\"a\", 2) == 1", 3, "rand.intn"),
+        ("\nf(x) := f(x)\nallow if f(1)", 3, "`f` asks for itself: f -> f"),
+        ("\nallow if p\np if not q\nq if p", 5, "`p` asks for itself: p -> q -> p"),
+        ("\ndeny contains x if some x in deny", 3, "`deny` asks for itself"),
+        ("\nallow if p\np := [y | some y in q]\nq := {x | x := data.keywright.p}", 5, "itself: p -> q -> p"),
+        (
+            "f.a := 1\nf.b if allow\nallow if f[input.request]",
+            3,
+            "`allow` asks for itself: allow -> f -> allow",
+        ),
     ];
     for (rules, line, says) in cases {
         let error = refused(source("p", rules));
@@ -264,6 +273,40 @@ fn what_does_not_compile_has_its_place() {
         ..source("p", "allow := true")
     };
     assert!(refused(shadow).message.contains("data"));
+}
+
+/// Each of these overflows the stack of a thread where it is let in.
+#[test]
+fn what_no_stack_holds_does_not_compile() {
+    let lines = |n: usize, line: &dyn Fn(usize) -> String| (0..n).map(line).collect::<String>();
+    let chain = |n: usize| {
+        let rules = lines(n, &|i| {
+            format!("a{i} contains x if {{ every y in [1] {{ count(a{}) > y }}; x := 1 }}\n", i + 1)
+        });
+        format!("{rules}a{n} contains 1\nallow if count(a0) == 0")
+    };
+    assert_eq!(ask(&chain(100)).outcome, Outcome::Allow);
+    let cases = [
+        (chain(1000), "within each other"),
+        (
+            lines(3000, &|i| format!("a{i}(x) := a{}(x)\n", i + 1)) + "a3000(x) := x\nallow if a0(1)",
+            "within each other",
+        ),
+        (format!("allow if {}1 == 0", lines(9000, &|_| "1 +\n".to_owned())), "operators in one expression"),
+        (format!("allow if {}1 == 0", lines(9000, &|_| "-\n".to_owned())), "operators in one expression"),
+        (
+            format!(
+                "allow if {}1{}",
+                lines(5000, &|_| "abs(\n".to_owned()),
+                lines(5000, &|_| ")\n".to_owned())
+            ),
+            "parentheses in each other",
+        ),
+    ];
+    for (rules, says) in cases {
+        let error = refused(source("p", &rules));
+        assert!(error.message.contains(says), "{error}");
+    }
 }
 
 #[test]
