@@ -275,6 +275,16 @@ fn what_does_not_compile_has_its_place() {
     assert!(refused(shadow).message.contains("data"));
 }
 
+#[test]
+fn what_policies_say_is_one_line_of_plain_text() {
+    let said = ask(
+        "warn contains \"a\\nb\\u001b[31mc\\u202ed\"\ndeny contains {\"message\": \"x\\ty\", \"fix\": \"z\\u0000\"}",
+    );
+    assert_eq!(said.warnings[0].message, "a b\\u{1b}[31mc\\u{202e}d");
+    let Outcome::Deny { denials } = &said.outcome else { panic_on("deny") };
+    assert_eq!((denials[0].message.as_str(), denials[0].fix.as_deref()), ("x y", Some("z\\u{0}")));
+}
+
 /// Each of these overflows the stack of a thread where it is let in.
 #[test]
 fn what_no_stack_holds_does_not_compile() {
