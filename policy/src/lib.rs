@@ -48,6 +48,7 @@ mod question;
 mod result;
 mod rewrite;
 mod set;
+mod single;
 mod source;
 #[cfg(feature = "wasm")]
 mod term;

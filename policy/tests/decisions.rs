@@ -285,6 +285,39 @@ fn what_policies_say_is_one_line_of_plain_text() {
     assert_eq!((denials[0].message.as_str(), denials[0].fix.as_deref()), ("x y", Some("z\\u{0}")));
 }
 
+#[test]
+fn a_rule_that_comes_to_two_values_denies() {
+    let two = [
+        "allow := x if some x in [false, true]",
+        "allow := true\nallow := false",
+        "v := x if some x in [\"a\", \"b\"]\nallow if v == \"b\"",
+        "v := 1\nv := 2\ndeny contains \"no\" if v == 1",
+        "default v := 3\nv := 1 if input.request\nv := 2 if input.request\ndeny contains \"no\" if v == 3",
+        "f(a) := x if some x in [a, 2]\ndeny contains \"no\" if f(1) == 1",
+        "f(a) := 1 if a > 0\nf(a) := 2 if a > 1\ndeny contains \"no\" if f(2) == 1",
+        "o[k] := v if { some k in [\"a\"]; some v in [1, 2] }\ndeny contains \"no\" if o.a == 1",
+        "o.a := 1\no.a := 2\ndeny contains \"no\" if o.a == 1",
+    ];
+    for rules in two {
+        assert_eq!(fault(rules), Some(Fault::Undefined), "{rules}");
+    }
+    let one = [
+        "allow := x if some x in [true, true]",
+        "allow := true if input.request\nallow := true if input.object",
+        "v := x.max if { some x in [{\"n\": 1, \"max\": 5}, {\"n\": 2, \"max\": 6}]; x.n == 2 }\nallow if v == 6",
+        "f(a) := x if { some x in [a, a] }\nallow if { f(1) == 1; f(2) == 2; f(1) == 1 }",
+        "f(a, b) := 1 if a > b\nf(a, b) := 2 if a < b\nallow if { f(1, 2) == 2; f(2, 1) == 1 }",
+        "f(1) := \"one\"\nf(2) := \"two\"\nallow if { f(1) == \"one\"; f(2) == \"two\" }",
+        "v := 1 if input.nothing\nelse := 2 if { some x in [1, 2]; x > 0 }\nelse := 3\nallow if v == 2",
+        "o[k] := v if { some k, v in {\"a\": 1, \"b\": 2} }\nallow if o == {\"a\": 1, \"b\": 2}",
+        "allow if not v\nv := x if some x in []",
+        "allow if not v\nv := x.y if some x in [{}]",
+    ];
+    for rules in one {
+        assert_eq!(ask(rules).outcome, Outcome::Allow, "{rules}");
+    }
+}
+
 /// Each of these overflows the stack of a thread where it is let in.
 #[test]
 fn what_no_stack_holds_does_not_compile() {
