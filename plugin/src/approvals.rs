@@ -265,7 +265,7 @@ async fn wants_signature(cluster: &Cluster, request: &ApprovalRequest) -> Result
 }
 
 fn unsigned(request: &ApprovalRequest) -> String {
-    let name = request.name_any();
+    let name = format!("{} --namespace {}", request.name_any(), request.namespace().unwrap_or_default());
     format!(
         "class {:?} asks for a signature: kubectl keywright approve {name} --statement > statement; \
          ssh-keygen -Y sign -n keywright.dev/approval -f KEY statement; \
