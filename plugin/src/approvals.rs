@@ -1,7 +1,7 @@
 //! `requests`, `approve`, `deny`, `why`: what people are asked, and their answer.
 //!
-//! What is shown is the effect itself, after its digest was computed anew: words that stand beside it in a request were
-//! written by whoever filed it.
+//! What is shown is the effect itself, after its digest was computed anew. Words that stand beside it in a request were
+//! written by whoever filed it, and are shown as theirs.
 
 use crate::Machine;
 use crate::cli::{Global, Requests, Vote};
@@ -23,6 +23,7 @@ use kube::ResourceExt;
 use kube::api::{Api, ObjectMeta, PostParams};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::process::ExitCode;
 
@@ -36,7 +37,8 @@ pub(crate) async fn requests(
     let now = machine.clock.now();
     if let Some(name) = &arguments.name {
         let request = get(&cluster, name).await?;
-        machine.terminal.show(global.output, &request, |page, _| show(page, &request, now))?;
+        let reasons = reasons(&cluster, &request).await;
+        machine.terminal.show(global.output, &request, |page, _| show(page, &request, &reasons, now))?;
         return Ok(match phase(&request) {
             ApprovalPhase::Pending
             | ApprovalPhase::Approved
@@ -91,7 +93,20 @@ async fn get(cluster: &Cluster, name: &str) -> Result<ApprovalRequest, Failure> 
     api.get(name).await.map_err(|error| Failure::of_api(&format!("read request {name:?}"), &error))
 }
 
-fn show(page: &mut Page, request: &ApprovalRequest, now: Timestamp) {
+/// Why people voted as they did, by the names of their votes; empty for whoever may not list votes.
+async fn reasons(cluster: &Cluster, request: &ApprovalRequest) -> BTreeMap<String, String> {
+    let namespace = request.namespace();
+    let votes = all(scope::<ApprovalDecision>(&cluster.client, namespace.as_deref()), "votes").await;
+    let uid = request.uid();
+    votes
+        .unwrap_or_default()
+        .into_iter()
+        .filter(|vote| Some(&vote.spec.request_ref.uid) == uid.as_ref())
+        .filter_map(|vote| Some((vote.name_any(), vote.spec.reason?)))
+        .collect()
+}
+
+fn show(page: &mut Page, request: &ApprovalRequest, reasons: &BTreeMap<String, String>, now: Timestamp) {
     let spec = &request.spec;
     page.heading(&format!(
         "{} {}/{}",
@@ -115,7 +130,9 @@ fn show(page: &mut Page, request: &ApprovalRequest, now: Timestamp) {
         for vote in &status.votes {
             let ignored =
                 vote.ignored.as_ref().map_or_else(String::new, |why| format!(" (not counted: {why})"));
-            page.row("Vote", &format!("{:?} by {}{ignored}", vote.verdict, vote.approver));
+            let reason = reasons.get(&vote.name).filter(|reason| !reason.is_empty());
+            let reason = reason.map_or_else(String::new, |reason| format!(": {reason}"));
+            page.row("Vote", &format!("{:?} by {}{ignored}{reason}", vote.verdict, vote.approver));
         }
     }
     match effect(request) {
@@ -125,6 +142,13 @@ fn show(page: &mut Page, request: &ApprovalRequest, now: Timestamp) {
                 page.line(&format!("  {fact}"), Tone::Plain);
             }
             page.row("digest", &spec.effect_digest);
+            if let Some(diff) = &spec.diff {
+                let asker = spec.requester.as_ref().map_or("whoever asked", |who| who.username.as_str());
+                page.heading(&format!("In the words of {asker} (what counts is the effect)"));
+                for line in diff.lines() {
+                    page.line(&format!("  {line}"), Tone::Plain);
+                }
+            }
         }
         Err(problem) => page.line(&problem, Tone::Bad),
     }
@@ -197,15 +221,40 @@ pub(crate) async fn vote(
     );
     let made = Api::<ApprovalDecision>::namespaced(cluster.client.clone(), &cluster.namespace)
         .create(&PostParams::default(), &decision)
-        .await
-        .map_err(|error| Failure::of_api(&format!("vote on request {:?}", arguments.name), &error))?;
+        .await;
+    let made = match made {
+        Err(kube::Error::Api(status)) if status.code == 409 && status.reason == "AlreadyExists" => {
+            return Err(Failure::NotAsWanted(voted(&cluster, &request, &decision.name_any()).await));
+        }
+        made => {
+            made.map_err(|error| Failure::of_api(&format!("vote on request {:?}", arguments.name), &error))?
+        }
+    };
+    let reasons = reasons(&cluster, &request).await;
     let now = machine.clock.now();
     machine.terminal.show(global.output, &made, |page, _| {
-        show(page, &request, now);
+        show(page, &request, &reasons, now);
         let words = if agrees { "You agreed to exactly this." } else { "You denied this; that is final." };
         page.heading(words);
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Says that somebody voted before.
+async fn voted(cluster: &Cluster, request: &ApprovalRequest, vote: &str) -> String {
+    let votes = Api::<ApprovalDecision>::namespaced(cluster.client.clone(), &cluster.namespace);
+    let before = votes.get(vote).await.map_or_else(
+        |_| String::new(),
+        |vote| {
+            let at = vote.metadata.creation_timestamp.map_or_else(String::new, |at| format!(" at {}", at.0));
+            format!(" ({:?}{at})", vote.spec.verdict)
+        },
+    );
+    format!(
+        "you voted on request {:?} before{before}; a vote is never changed and nobody votes twice: for another outcome \
+         somebody else of the class votes",
+        request.name_any()
+    )
 }
 
 async fn wants_signature(cluster: &Cluster, request: &ApprovalRequest) -> Result<bool, Failure> {
@@ -216,7 +265,7 @@ async fn wants_signature(cluster: &Cluster, request: &ApprovalRequest) -> Result
 }
 
 fn unsigned(request: &ApprovalRequest) -> String {
-    let name = request.name_any();
+    let name = format!("{} --namespace {}", request.name_any(), request.namespace().unwrap_or_default());
     format!(
         "class {:?} asks for a signature: kubectl keywright approve {name} --statement > statement; \
          ssh-keygen -Y sign -n keywright.dev/approval -f KEY statement; \
@@ -272,12 +321,16 @@ pub(crate) async fn why(global: &Global, name: &str, machine: &Machine) -> Resul
         None => None,
         Some(approval) => Some(get(&cluster, &approval.request).await?),
     };
+    let reasons = match &request {
+        None => BTreeMap::new(),
+        Some(request) => reasons(&cluster, request).await,
+    };
     let now = machine.clock.now();
     machine.terminal.show(global.output, &(&status.conditions, &request), |page, _| {
         page.heading(&format!("Certificate {}/{name}", cluster.namespace));
         page.row_if("Says", find(&status.conditions, "Ready").map(|ready| ready.message.as_str()));
         if let Some(request) = &request {
-            show(page, request, now);
+            show(page, request, &reasons, now);
         }
     })?;
     Ok(if is_ready(&status.conditions) { ExitCode::SUCCESS } else { ExitCode::from(NOT_AS_WANTED) })

@@ -55,6 +55,10 @@ impl Failure {
                      CustomResourceDefinitions (Helm chart keywright)"
                 ))
             }
+            // The cluster was reached and who asks may ask; what they ask for is refused by its rules.
+            403 if said.contains("denied the request: ") || said.contains("denied request: ") => {
+                Self::NotAsWanted(format!("cannot {doing}: {said}"))
+            }
             401 => Self::Unreachable(format!("cannot {doing}: the cluster does not know you: {said}")),
             403 => Self::Unreachable(format!("cannot {doing}: not allowed: {said}")),
             400..=499 => Self::NotAsWanted(format!("cannot {doing}: {said}")),
@@ -82,6 +86,18 @@ pub(crate) fn causes(error: &dyn std::error::Error) -> String {
 mod tests {
     use super::*;
     use kube::core::response::StatusDetails;
+
+    #[test]
+    fn what_admission_refuses_is_not_a_want_of_access() {
+        for (said, wanted) in [
+            ("admission webhook \"validate.keywright.dev\" denied the request: vote-own-edit: no", 1),
+            ("x is forbidden: ValidatingAdmissionPolicy 'p' with binding 'p' denied request: no", 1),
+            ("approvaldecisions.keywright.dev is forbidden: User \"erin\" cannot create resource", 3),
+        ] {
+            let refused = Status { message: said.into(), ..status(403, "web") };
+            assert_eq!(Failure::of_status("vote", &refused).number(), wanted, "{said}");
+        }
+    }
 
     fn status(code: u16, name: &str) -> Status {
         let details = StatusDetails {

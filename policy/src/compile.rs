@@ -1,8 +1,9 @@
 //! From source to what can be asked; everything wrong with it is found here, with its place.
 
 use crate::builtins::{loose_format, metered};
+use crate::calls;
 use crate::functions;
-use crate::nesting::{DEEPEST, too_deep};
+use crate::nesting::too_deep;
 use crate::result::Rule;
 use crate::rewrite::rewrite;
 use regorus::languages::rego::compiler::Compiler;
@@ -76,11 +77,8 @@ impl Compiled {
                 "the format of `sprintf` must be a literal, of `%s`, `%d`, `%v`, `%q` and `%%` alone";
             return Err(CompileError { line, column, message: message.to_owned() });
         }
-        if let Some((line, column)) = too_deep(rego) {
-            let message = format!(
-                "more than {DEEPEST} brackets `[` and `{{` in each other; name the inner ones by rules of their own, or put them into data"
-            );
-            return Err(CompileError { line, column, message });
+        if let Some(deep) = too_deep(rego) {
+            return Err(CompileError { line: deep.line, column: deep.column, message: deep.to_string() });
         }
         // The compiler is not ours and reads what others write: should it panic, that is an error of the policy.
         catch_unwind(AssertUnwindSafe(|| Self::from_rego(rego, data))).unwrap_or_else(|_| {
@@ -103,6 +101,7 @@ impl Compiled {
         engine.add_data(data.clone()).map_err(|error| CompileError::read(&error.to_string()))?;
         let mut program = program(&mut engine, &rules)?;
         callable(&program)?;
+        calls::bounded(&program)?;
         let kept = || CompileError::whole("the compiler kept what it made; write the policy more simply");
         rewrite(Arc::get_mut(&mut program).ok_or_else(kept)?)?;
         Ok(Self { program, data, rules })

@@ -30,6 +30,7 @@
 mod builtins;
 #[cfg(feature = "wasm")]
 mod bundle;
+mod calls;
 mod compile;
 mod decision;
 mod digest;
@@ -47,6 +48,7 @@ mod question;
 mod result;
 mod rewrite;
 mod set;
+mod single;
 mod source;
 #[cfg(feature = "wasm")]
 mod term;

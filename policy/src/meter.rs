@@ -5,6 +5,7 @@
 
 use crate::decision::Fault;
 use crate::functions::NoValue;
+use crate::single;
 use regorus::unstable::{BUILTINS, Expr, Ref, Span};
 use regorus::{LimitError, Value};
 use std::cell::Cell;
@@ -34,7 +35,9 @@ thread_local! {
 /// Runs an evaluation with a full budget; what went wrong in its calls comes beside its value.
 pub(crate) fn within<T>(evaluate: impl FnOnce() -> T) -> (T, Option<Fault>) {
     METER.set(Meter { left: BYTES, fault: None });
+    single::forget();
     let value = evaluate();
+    single::forget();
     let fault = METER.replace(Meter { left: 0, fault: None }).fault;
     (value, fault)
 }
@@ -69,6 +72,23 @@ pub(crate) fn own<E: From<LimitError>>(
         let left = weigh(&value, left, DEPTH).ok_or(Fault::TooMuchMemory)?;
         METER.set(Meter { left, ..meter });
         Ok(value)
+    });
+    value.map_err(noted)
+}
+
+/// Calls what notes the value of a rule, at the cost of what it is given.
+///
+/// # Errors
+/// As [`call`].
+pub(crate) fn noting<E: From<LimitError>>(
+    given: &[Value],
+    function: impl FnOnce() -> Result<Value, Fault>,
+) -> Result<Value, E> {
+    let meter = METER.get();
+    let left = given.iter().try_fold(meter.left, |left, one| weigh(one, left, DEPTH));
+    let value = left.ok_or(Fault::TooMuchMemory).and_then(|left| {
+        METER.set(Meter { left, ..meter });
+        function()
     });
     value.map_err(noted)
 }

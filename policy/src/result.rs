@@ -101,9 +101,27 @@ fn said(rule: Rule, member: &Value) -> Result<Said, Fault> {
 
 fn text(value: &Value) -> Result<String, Fault> {
     match value {
-        Value::String(text) if !text.is_empty() && text.len() <= LONGEST => Ok(text.to_string()),
+        Value::String(text) if !text.is_empty() && text.len() <= LONGEST => Ok(shown(text)),
         _ => Err(Fault::NotAResult),
     }
+}
+
+/// A text as people are shown it, in terminals and logs: in one line, and with nothing that steers either of them. The API
+/// server drops warnings with control characters, so that nobody would be warned.
+fn shown(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' | '\r' | '\t' => shown.push(' '),
+            // Bidirectional marks, overrides and isolates reorder what is read (Unicode TR 36).
+            '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+                shown.extend(c.escape_unicode());
+            }
+            c if c.is_control() => shown.extend(c.escape_unicode()),
+            c => shown.push(c),
+        }
+    }
+    shown
 }
 
 /// Whether a text can be the name of an object, as RFC 1123 has it.

@@ -4,17 +4,20 @@
 //!
 //! - arithmetic, which in the engine leaves a body undefined for values of other types and division by zero;
 //! - comparisons, which in the engine have no budget;
+//! - values of rules, of which a second one goes unseen in the engine ([`crate::single`]);
 //! - functions of ours, which the compiler knows as calls of the host.
 
 use crate::builtins::metered;
 use crate::compile::CompileError;
 use crate::functions;
 use crate::operators;
+use crate::single::{self, Noted};
 use regorus::Value;
 use regorus::rvm::Instruction;
 use regorus::rvm::instructions::BuiltinCallParams;
 use regorus::rvm::program::{BuiltinInfo, Program};
 use regorus::unstable::BuiltinFcn;
+use std::borrow::Cow;
 
 /// Replaces them, and puts the metered functions where the engine looks for its own.
 ///
@@ -27,8 +30,10 @@ pub(crate) fn rewrite(program: &mut Program) -> Result<(), CompileError> {
         .map(|builtin| metered(&builtin.name, u8::try_from(builtin.num_args).ok()?))
         .collect::<Option<Vec<BuiltinFcn>>>()
         .ok_or_else(|| CompileError::whole("the compiler made a call that is unknown here"))?;
+    let mut values = single::noted(program)?;
     for at in 0..program.instructions.len() {
-        let Some(call) = replaced(program, at)? else { continue };
+        let call = values.remove(&at).map(Call::from);
+        let Some(call) = call.map_or_else(|| replaced(program, at), |call| Ok(Some(call)))? else { continue };
         let index = |length: usize| {
             u16::try_from(length).map_err(|_| CompileError::whole("the policy is too large; split it"))
         };
@@ -37,7 +42,7 @@ pub(crate) fn rewrite(program: &mut Program) -> Result<(), CompileError> {
         if known.is_none() {
             program
                 .builtin_info_table
-                .push(BuiltinInfo { name: call.name.to_owned(), num_args: u16::from(call.arity) });
+                .push(BuiltinInfo { name: call.name.clone().into_owned(), num_args: u16::from(call.arity) });
             resolved.push(call.function);
         }
         let params_index = index(program.instruction_data.builtin_call_params.len())?;
@@ -55,11 +60,18 @@ pub(crate) fn rewrite(program: &mut Program) -> Result<(), CompileError> {
 }
 
 struct Call {
-    name: &'static str,
+    name: Cow<'static, str>,
     function: BuiltinFcn,
     arity: u8,
     dest: u8,
     registers: [u8; 8],
+}
+
+impl From<Noted> for Call {
+    fn from(noted: Noted) -> Self {
+        let Noted { name, function, arity, dest, registers } = noted;
+        Self { name: name.into(), function, arity, dest, registers }
+    }
 }
 
 /// The call that replaces an instruction; nothing if the instruction stays.
@@ -69,10 +81,16 @@ fn replaced(program: &Program, at: usize) -> Result<Option<Call>, CompileError> 
         let (name, function) = called.ok_or_else(|| {
             CompileError::at(program, at, "function `__builtin_host_await` may not be called by a policy")
         })?;
-        return Ok(Some(Call { name, function, arity: 1, dest, registers: [arg, 0, 0, 0, 0, 0, 0, 0] }));
+        return Ok(Some(Call {
+            name: name.into(),
+            function,
+            arity: 1,
+            dest,
+            registers: [arg, 0, 0, 0, 0, 0, 0, 0],
+        }));
     }
     Ok(operators::metered(program.instructions[at]).map(|(name, function, dest, [left, right])| Call {
-        name,
+        name: name.into(),
         function,
         arity: 2,
         dest,

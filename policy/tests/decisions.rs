@@ -251,6 +251,15 @@ fn what_does_not_compile_has_its_place() {
         ("\nallow if __builtin_host_await([], input.request) == 1", 3, "__builtin_host_await"),
         ("\nallow if net.cidr_intersects(\"10.0.0.0/8\") == 1", 3, "net.cidr_intersects"),
         ("\nallow if rand.intn(\"a\", 2) == 1", 3, "rand.intn"),
+        ("\nf(x) := f(x)\nallow if f(1)", 3, "`f` asks for itself: f -> f"),
+        ("\nallow if p\np if not q\nq if p", 5, "`p` asks for itself: p -> q -> p"),
+        ("\ndeny contains x if some x in deny", 3, "`deny` asks for itself"),
+        ("\nallow if p\np := [y | some y in q]\nq := {x | x := data.keywright.p}", 5, "itself: p -> q -> p"),
+        (
+            "f.a := 1\nf.b if allow\nallow if f[input.request]",
+            3,
+            "`allow` asks for itself: allow -> f -> allow",
+        ),
     ];
     for (rules, line, says) in cases {
         let error = refused(source("p", rules));
@@ -264,6 +273,83 @@ fn what_does_not_compile_has_its_place() {
         ..source("p", "allow := true")
     };
     assert!(refused(shadow).message.contains("data"));
+}
+
+#[test]
+fn what_policies_say_is_one_line_of_plain_text() {
+    let said = ask(
+        "warn contains \"a\\nb\\u001b[31mc\\u202ed\"\ndeny contains {\"message\": \"x\\ty\", \"fix\": \"z\\u0000\"}",
+    );
+    assert_eq!(said.warnings[0].message, "a b\\u{1b}[31mc\\u{202e}d");
+    let Outcome::Deny { denials } = &said.outcome else { panic_on("deny") };
+    assert_eq!((denials[0].message.as_str(), denials[0].fix.as_deref()), ("x y", Some("z\\u{0}")));
+}
+
+#[test]
+fn a_rule_that_comes_to_two_values_denies() {
+    let two = [
+        "allow := x if some x in [false, true]",
+        "allow := true\nallow := false",
+        "v := x if some x in [\"a\", \"b\"]\nallow if v == \"b\"",
+        "v := 1\nv := 2\ndeny contains \"no\" if v == 1",
+        "default v := 3\nv := 1 if input.request\nv := 2 if input.request\ndeny contains \"no\" if v == 3",
+        "f(a) := x if some x in [a, 2]\ndeny contains \"no\" if f(1) == 1",
+        "f(a) := 1 if a > 0\nf(a) := 2 if a > 1\ndeny contains \"no\" if f(2) == 1",
+        "o[k] := v if { some k in [\"a\"]; some v in [1, 2] }\ndeny contains \"no\" if o.a == 1",
+        "o.a := 1\no.a := 2\ndeny contains \"no\" if o.a == 1",
+    ];
+    for rules in two {
+        assert_eq!(fault(rules), Some(Fault::Undefined), "{rules}");
+    }
+    let one = [
+        "allow := x if some x in [true, true]",
+        "allow := true if input.request\nallow := true if input.object",
+        "v := x.max if { some x in [{\"n\": 1, \"max\": 5}, {\"n\": 2, \"max\": 6}]; x.n == 2 }\nallow if v == 6",
+        "f(a) := x if { some x in [a, a] }\nallow if { f(1) == 1; f(2) == 2; f(1) == 1 }",
+        "f(a, b) := 1 if a > b\nf(a, b) := 2 if a < b\nallow if { f(1, 2) == 2; f(2, 1) == 1 }",
+        "f(1) := \"one\"\nf(2) := \"two\"\nallow if { f(1) == \"one\"; f(2) == \"two\" }",
+        "v := 1 if input.nothing\nelse := 2 if { some x in [1, 2]; x > 0 }\nelse := 3\nallow if v == 2",
+        "o[k] := v if { some k, v in {\"a\": 1, \"b\": 2} }\nallow if o == {\"a\": 1, \"b\": 2}",
+        "allow if not v\nv := x if some x in []",
+        "allow if not v\nv := x.y if some x in [{}]",
+    ];
+    for rules in one {
+        assert_eq!(ask(rules).outcome, Outcome::Allow, "{rules}");
+    }
+}
+
+/// Each of these overflows the stack of a thread where it is let in.
+#[test]
+fn what_no_stack_holds_does_not_compile() {
+    let lines = |n: usize, line: &dyn Fn(usize) -> String| (0..n).map(line).collect::<String>();
+    let chain = |n: usize| {
+        let rules = lines(n, &|i| {
+            format!("a{i} contains x if {{ every y in [1] {{ count(a{}) > y }}; x := 1 }}\n", i + 1)
+        });
+        format!("{rules}a{n} contains 1\nallow if count(a0) == 0")
+    };
+    assert_eq!(ask(&chain(100)).outcome, Outcome::Allow);
+    let cases = [
+        (chain(1000), "within each other"),
+        (
+            lines(3000, &|i| format!("a{i}(x) := a{}(x)\n", i + 1)) + "a3000(x) := x\nallow if a0(1)",
+            "within each other",
+        ),
+        (format!("allow if {}1 == 0", lines(9000, &|_| "1 +\n".to_owned())), "operators in one expression"),
+        (format!("allow if {}1 == 0", lines(9000, &|_| "-\n".to_owned())), "operators in one expression"),
+        (
+            format!(
+                "allow if {}1{}",
+                lines(5000, &|_| "abs(\n".to_owned()),
+                lines(5000, &|_| ")\n".to_owned())
+            ),
+            "parentheses in each other",
+        ),
+    ];
+    for (rules, says) in cases {
+        let error = refused(source("p", &rules));
+        assert!(error.message.contains(says), "{error}");
+    }
 }
 
 #[test]

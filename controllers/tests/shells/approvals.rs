@@ -181,6 +181,8 @@ async fn a_denial_is_final_until_somebody_asks_again_and_then_it_is_another_effe
     }
     rig.settle().await;
     assert_eq!((rig.ready("web").as_str(), rig.issued("web")), ("False ApprovalDenied", 0));
+    let said = requests(&rig).into_iter().find_map(|request| request.status).unwrap().conditions;
+    assert!(said.iter().any(|one| one.message == "carol denied it; that is final."), "{said:?}");
     rig.cluster.edit::<Certificate>(NAMESPACE, "web", |cert| {
         cert.annotations_mut().insert(mark::RENEW.into(), "again".into());
     });

@@ -148,8 +148,19 @@ async fn respond(reviewer: &Reviewer, request: Request<Incoming>) -> Response<Fu
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
             response
         }
-        Err(error) => plain(StatusCode::BAD_REQUEST, &error.to_string()),
+        Err(error) => unread(&error.to_string()),
     }
+}
+
+/// What is no review. The API server shows its user the words of a Status, and of nothing else.
+fn unread(error: &str) -> Response<Full<Bytes>> {
+    let status = serde_json::json!({
+        "apiVersion": "v1", "kind": "Status", "status": "Failure", "reason": "BadRequest", "code": 400,
+        "message": format!("keywright-webhook cannot read the review: {error}; an object may nest some 120 levels deep"),
+    });
+    let mut response = plain(StatusCode::BAD_REQUEST, &status.to_string());
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
 }
 
 fn plain(status: StatusCode, text: &str) -> Response<Full<Bytes>> {

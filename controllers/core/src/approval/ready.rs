@@ -2,18 +2,18 @@
 
 use crate::conditions::{Facts, State};
 use jiff::Timestamp;
-use keywright_approvals::{Phase, Standing};
+use keywright_approvals::{Phase, Standing, Vote};
 use keywright_crds::{ApprovalRequest, MissingApproval};
 
 /// State, reason and words. `exists`: whether the class does.
-pub(super) fn facts(request: &ApprovalRequest, exists: bool, standing: &Standing) -> Facts {
+pub(super) fn facts(request: &ApprovalRequest, exists: bool, standing: &Standing, votes: &[Vote]) -> Facts {
     let class = &request.spec.approval_class;
     let until = standing.use_by.map_or_else(String::new, |at| format!(" until {}", shown(at)));
     let (state, message) = match standing.phase {
         Phase::Pending if !exists => (
             State::InProgress,
             format!(
-                "spec.approvalClass: ApprovalClass {class:?} does not exist; create it, or deny this request."
+                "spec.approvalClass: ApprovalClass {class:?} does not exist, so nobody can vote; create it, or delete this request."
             ),
         ),
         Phase::Pending => {
@@ -25,10 +25,10 @@ pub(super) fn facts(request: &ApprovalRequest, exists: bool, standing: &Standing
         }
         Phase::Consumed => (State::Current, format!("It was used; a denial{until} revokes it.")),
         Phase::Ended => (State::Current, "It was used.".to_owned()),
-        Phase::Denied => (State::Failed, format!("{} denied it; that is final.", by(request, standing))),
+        Phase::Denied => (State::Failed, format!("{} denied it; that is final.", by(standing, votes))),
         Phase::Revoked => (
             State::Failed,
-            format!("{} denied it after it was used: undo what it allowed.", by(request, standing)),
+            format!("{} denied it after it was used: undo what it allowed.", by(standing, votes)),
         ),
         Phase::Expired => {
             (State::Failed, "Its time is over; what still wants it has to ask again.".to_owned())
@@ -65,13 +65,11 @@ fn pending(request: &ApprovalRequest, missing: &str, expires: Option<Timestamp>)
     )
 }
 
-/// The command that agrees.
+/// The commands that show what is asked, and agree. To look first is not left to whoever knows better: agreeing cannot be
+/// taken back.
 pub(crate) fn how(namespace: Option<&str>, name: Option<&str>) -> String {
-    format!(
-        "To look and agree: kubectl keywright approve {} --namespace {}",
-        name.unwrap_or_default(),
-        namespace.unwrap_or_default()
-    )
+    let what = format!("{} --namespace {}", name.unwrap_or_default(), namespace.unwrap_or_default());
+    format!("To look: kubectl keywright requests {what}; to agree: kubectl keywright approve {what}")
 }
 
 /// Who is missing, as a status shows it.
@@ -90,13 +88,12 @@ pub(crate) fn shown(at: Timestamp) -> Timestamp {
 }
 
 /// Who denied.
-fn by(request: &ApprovalRequest, standing: &Standing) -> String {
+fn by(standing: &Standing, votes: &[Vote]) -> String {
     let vote = standing.denied_by.as_deref().unwrap_or_default();
-    let votes = request.status.as_ref().map(|status| status.votes.as_slice()).unwrap_or_default();
     votes
         .iter()
-        .find(|summary| summary.name == vote)
-        .map_or_else(|| format!("Vote {vote:?}"), |summary| summary.approver.clone())
+        .find(|one| one.name == vote)
+        .map_or_else(|| format!("Vote {vote:?}"), |one| one.approver.username.clone())
 }
 
 /// A request that nothing can be decided on.

@@ -69,7 +69,7 @@ pub fn look(object: &ApprovalRequest, world: &World) -> Result<Looked, records::
         wanted: wanted(&world.target),
     });
     let generation = object.metadata.generation.unwrap_or_default();
-    let said = facts(object, class.is_some(), &standing);
+    let said = facts(object, class.is_some(), &standing, &world.votes);
     let status = ApprovalRequestStatus {
         observed_generation: Some(generation),
         phase: Some(ApprovalPhase::from(standing.phase)),
