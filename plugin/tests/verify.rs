@@ -285,6 +285,32 @@ async fn witnesses_that_are_named_have_to_have_cosigned() {
     assert_eq!(scene.verify(&files, &twice).await.code, 1, "one witness counts once");
 }
 
+/// As `keywright-signer log cosign` leaves a log: the newest checkpoint bare, an older one beside it with the cosignatures.
+#[tokio::test]
+async fn a_checkpoint_that_was_cosigned_beside_the_newest_counts_where_witnesses_are_named() {
+    let scene = Scene::new();
+    let mut files = scene.log.files();
+    let older = |entries: usize| {
+        let log = TestLog::new(scene.log.entries[..entries].to_vec()).files().remove("checkpoint").unwrap();
+        let (key, line) = TestLog::witness("one.example/w", 3).cosign(&log, 1_900_000_000);
+        (key, [log, line.into_bytes()].concat())
+    };
+    let (key, cosigned) = older(AT + 100);
+    files.insert("checkpoint.cosigned".into(), cosigned);
+    let good = scene.verify(&files, &["--witness-key", &key]).await;
+    assert_eq!(good.code, 0, "{good:?}");
+    assert!(good.stdout.contains("one.example/w cosigned the checkpoint at"), "{}", good.stdout);
+    assert!(good.stdout.contains(&format!("{} entries", AT + 100)), "{}", good.stdout);
+    assert!(scene.verify(&files, &[]).await.stdout.contains(&format!("{COUNT} entries")), "the newest");
+    // What the witness has not seen is not vouched for by it.
+    files.insert("checkpoint.cosigned".into(), older(AT).1);
+    for more in [&[][..], &["--log-index", "270"]] {
+        let unseen = scene.verify(&files, &[&["--witness-key", &key][..], more].concat()).await;
+        assert_eq!(unseen.code, 1, "{unseen:?}");
+        assert!(unseen.stdout.contains("once witnesses have cosigned"), "{}", unseen.stdout);
+    }
+}
+
 #[tokio::test]
 async fn a_key_that_is_none_is_wrong_usage() {
     let scene = Scene::new();

@@ -291,20 +291,21 @@ impl Authority {
     /// `for_child`: whether what is to be signed is another authority.
     pub fn certificate_to_sign_with(&self, for_child: bool, now: i64) -> Result<&Certificate, Refusal> {
         purpose::must_be("authorityUid", self.purpose, Purpose::X509Authority)?;
-        let unusable =
-            |what: &str, fix: &str| Err(Refusal::new(Reason::Forbidden, "authorityUid", what, fix));
+        // Which: it may be one above the authority that was named.
+        let unusable = |what: &str, fix: &str| {
+            let rule = format!("the key of authority {} {what}", self.uid);
+            Err(Refusal::new(Reason::Forbidden, "authorityUid", rule, fix))
+        };
         match self.state {
             KeyState::Retiring if for_child => {
-                return unusable(
-                    "this key is retiring: it certifies no new authorities",
-                    "name another parent",
-                );
+                return unusable("is retiring: it certifies no new authorities", "name another parent");
             }
             KeyState::Active | KeyState::Retiring => {}
             KeyState::Disabled => {
-                return unusable("this key is disabled", "enable it, or name another authority");
+                let fix = "enable it with `keywright-signer key enable`, or name another authority";
+                return unusable("is disabled", fix);
             }
-            KeyState::Destroyed => return unusable("this key was destroyed", "name another authority"),
+            KeyState::Destroyed => return unusable("was destroyed", "name another authority"),
         }
         let Some(current) = &self.current else {
             return Err(Refusal::new(

@@ -6,9 +6,11 @@ mod witness;
 use crate::approval::pinned::{Pinned, PinnedError};
 use crate::authority_key::KeyStore;
 use crate::custody::{self, KeepError};
-use crate::hardening::HardeningError;
 use crate::hardening::files::{self, Reach};
+use crate::hardening::{self, HardeningError};
+use crate::ids::Uid;
 use crate::key_state::StateError;
+use crate::ledger::{AuthorityRow, TABLES};
 use crate::log::disk::DiskError;
 use crate::log::fsck::fsck;
 use crate::log::note::Verifier;
@@ -25,7 +27,7 @@ use keywright_secmem::Code;
 use keywright_signer_cluster::Access;
 use keywright_telemetry::{BadTarget, Traces};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 pub use witness::WitnessError;
 use witness::{Cosign, WitnessCommand};
@@ -231,6 +233,19 @@ pub enum CliError {
     /// A verifier key that does not parse.
     #[error("--verifier-key: must be NAME+ID+KEY of an Ed25519 key, as in log.vkey")]
     VerifierKey,
+    /// A checkpoint that was kept.
+    #[error("--earlier {path}: {source}; name the file of a checkpoint of this log that was kept")]
+    Earlier {
+        /// Which file.
+        path: PathBuf,
+        /// Why it cannot be read.
+        source: std::io::Error,
+    },
+    /// A folder in which no signer has run; it would be made, and seem to hold a signer without keys.
+    #[error(
+        "--state-dir {0}: holds no ledger; name the folder that the signer runs with (trying again without a change will not help)"
+    )]
+    NoLedger(PathBuf),
     /// A key's state.
     #[error(transparent)]
     KeyState(#[from] StateError),
@@ -259,6 +274,9 @@ pub fn main() -> Result<(), CliError> {
             let (spec, old) = (options.kek.spec()?, options.kek_old);
             let old: Option<KekSpec> = old.map(|old| old.parse()).transpose()?;
             let key_store: KeyStoreSpec = options.key_store.parse()?;
+            for what in hardening::open_to_everybody(&options.state_dir, &options.tls_dir) {
+                tracing::warn!("{what}");
+            }
             // Before the process is confined: afterwards it reaches no custodian any more.
             let state = &options.state_dir;
             let kek = custody::open_or_rewrap(&spec, old.as_ref(), state, seconds(), &SystemEntropy)?;
@@ -331,9 +349,9 @@ pub fn main() -> Result<(), CliError> {
             let dir = log_dir(&state_dir);
             let cosigned = dir.root().join("checkpoint.cosigned");
             let kept = earlier.into_iter().chain(cosigned.exists().then_some(cosigned));
-            let open = |path: PathBuf| -> Result<_, StoreError> {
-                let note = std::fs::read(&path).map_err(|source| StoreError::Io { path, source })?;
-                Ok(verifier.open(&note).map_err(DiskError::from)?)
+            let open = |path: PathBuf| -> Result<_, CliError> {
+                let note = std::fs::read(&path).map_err(|source| CliError::Earlier { path, source })?;
+                Ok(verifier.open(&note).map_err(DiskError::from).map_err(StoreError::from)?)
             };
             let earlier = kept.map(open).collect::<Result<Vec<_>, _>>()?;
             let sound = fsck(&dir, &verifier, &earlier).map_err(StoreError::from)?;
@@ -358,14 +376,26 @@ pub fn main() -> Result<(), CliError> {
         }
         Command::Fencing(FencingCommand::Reset { state_dir, kek }) => {
             log_to_stderr(false);
-            let kek = Arc::new(custody::open(&kek.spec()?, &state_dir, &SystemEntropy)?);
             let now = seconds();
-            let (store, _) = Store::open(&state_dir, &kek, &SystemEntropy, now)?;
+            let (store, _) = open_existing(&state_dir, kek, now)?;
             let from = reset_fencing(store, now)?;
             println!("highest fencing token forgotten; it was {from}");
             Ok(())
         }
     }
+}
+
+/// The state folder of a signer that has run before, for a command by hand. Errors: there is none yet, or it does not open.
+fn open_existing(
+    state: &Path,
+    kek: KekArgs,
+    now: u64,
+) -> Result<(Store, Vec<(Uid, AuthorityRow)>), CliError> {
+    if !state.join(TABLES).exists() {
+        return Err(CliError::NoLedger(state.to_owned()));
+    }
+    let kek = Arc::new(custody::open(&kek.spec()?, state, &SystemEntropy)?);
+    Ok(Store::open(state, &kek, &SystemEntropy, now)?)
 }
 
 /// Seconds since the Unix epoch.

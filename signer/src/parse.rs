@@ -9,6 +9,7 @@ use crate::profile::{BadName, ProfileName};
 use crate::refusal::{Reason, Refusal};
 use aws_lc_rs::digest::{SHA256, digest};
 use keywright_pki::algorithm::KeyAlgorithm;
+use keywright_pki::certificate::fetched_urls;
 use keywright_pki::csr::{Csr, CsrError};
 use keywright_pki::key::PublicKey;
 use keywright_pki::name::{DistinguishedName, NameError, SubjectAltNames};
@@ -17,9 +18,11 @@ use keywright_signer_protocol::v1alpha1 as wire;
 
 /// Longest life that can be asked for, in seconds: 100 years.
 const MAX_DURATION: u64 = 100 * 366 * 86_400;
-/// The highest step: the largest whole number that every JSON reader keeps exactly (RFC 7493 section 2.2), because steps
-/// stand in the log and in effects.
-const MAX_STEP: u64 = (1 << 53) - 1;
+/// The highest step and the highest fencing token: the largest whole number that every JSON reader keeps exactly (RFC 7493
+/// section 2.2), because both stand in the log and steps in effects.
+const MAX_WHOLE: u64 = (1 << 53) - 1;
+/// Most URLs of one kind that an authority writes into certificates, as in the schema of issuers.
+const MAX_URLS: usize = 8;
 /// Most alternative names in one certificate.
 const MAX_NAMES: usize = 1000;
 
@@ -131,7 +134,7 @@ pub struct ValidLookUp {
 pub fn look_up(request: &wire::LookUpRequest) -> Result<ValidLookUp, Refusal> {
     batch("requestKeys", request.request_keys.len())?;
     let ids = request.request_keys.iter().map(|key| request_id(Some(key))).collect::<Result<_, _>>()?;
-    Ok(ValidLookUp { fencing: request.fencing_token, ids })
+    Ok(ValidLookUp { fencing: fencing(request.fencing_token)?, ids })
 }
 
 /// Whether a batch has a good size. `field`: where it stands. Errors: `Malformed`.
@@ -143,12 +146,23 @@ pub fn batch(field: &str, size: usize) -> Result<(), Refusal> {
     Err(malformed(field, rule, "send several batches"))
 }
 
+/// A fencing token. Errors: `Malformed` when no lease counts that far.
+pub fn fencing(token: u64) -> Result<u64, Refusal> {
+    if token <= MAX_WHOLE {
+        return Ok(token);
+    }
+    Err(malformed("fencingToken", "is over 2^53 - 1", "send spec.leaseTransitions of the leader Lease"))
+}
+
 fn request_id(key: Option<&wire::RequestKey>) -> Result<RequestId, Refusal> {
     let key =
         key.ok_or_else(|| malformed("requestKey", "is required", "name the object's UID and revision"))?;
     let uid = uid("requestKey.objectUid", &key.object_uid)?;
     if key.step == 0 {
         return Err(malformed("requestKey.step", "counts from 1", "send the object's revision"));
+    }
+    if key.step > MAX_WHOLE {
+        return Err(malformed("requestKey.step", "is over 2^53 - 1", "send the object's revision"));
     }
     Ok(RequestId { uid, step: key.step })
 }
@@ -214,9 +228,6 @@ fn plain(
 /// Errors: `Malformed` naming the field, `ProofOfPossession`.
 pub fn issue(request: &wire::IssueRequest) -> Result<ValidIssue, Refusal> {
     let id = request_id(request.request_key.as_ref())?;
-    if id.step > MAX_STEP {
-        return Err(malformed("requestKey.step", "is over 2^53 - 1", "send the object's revision"));
-    }
     let authority = uid("authorityUid", &request.authority_uid)?;
     let duration = duration(request.duration_seconds)?;
     let subject = subject(request.subject.as_ref())?;
@@ -285,7 +296,7 @@ pub fn issue(request: &wire::IssueRequest) -> Result<ValidIssue, Refusal> {
     };
     Ok(ValidIssue {
         id,
-        fencing: request.fencing_token,
+        fencing: fencing(request.fencing_token)?,
         authority,
         public_key,
         plain: plain(request.object.as_ref(), &subject, Some(&names)),
@@ -302,6 +313,24 @@ pub fn issue(request: &wire::IssueRequest) -> Result<ValidIssue, Refusal> {
         policy_facts: request.policy_facts.clone().unwrap_or_default(),
         effect: effect(&asked),
     })
+}
+
+/// The URLs that every certificate of a key states, for ever: one that cannot be written would keep the key from signing
+/// anything. Errors: `Malformed` naming the field.
+fn authority_urls(constraints: &wire::Constraints) -> Result<(), Refusal> {
+    let lists = [
+        ("crlDistributionPoints", &constraints.crl_distribution_points),
+        ("ocspServers", &constraints.ocsp_servers),
+        ("issuingCertificateURLs", &constraints.issuing_certificate_urls),
+    ];
+    for (field, urls) in lists {
+        if urls.len() > MAX_URLS {
+            let rule = format!("{} URLs are over the limit of {MAX_URLS}", urls.len());
+            return Err(malformed(field, rule, "name fewer"));
+        }
+        fetched_urls(field, urls).map_err(|error| name_error(&error))?;
+    }
+    Ok(())
 }
 
 /// Reads a request for an authority. Errors: `Malformed` naming the field.
@@ -329,6 +358,9 @@ pub fn ensure(request: &wire::EnsureAuthorityRequest) -> Result<ValidEnsure, Ref
             "leave it out for a root",
         ));
     }
+    if let Some(constraints) = &request.constraints {
+        authority_urls(constraints)?;
+    }
     let asked = wire::EnsureAuthorityRequest {
         fencing_token: 0,
         request_key: None,
@@ -344,7 +376,7 @@ pub fn ensure(request: &wire::EnsureAuthorityRequest) -> Result<ValidEnsure, Ref
     };
     Ok(ValidEnsure {
         id,
-        fencing: request.fencing_token,
+        fencing: fencing(request.fencing_token)?,
         plain: plain(request.object.as_ref(), &subject, None),
         subject,
         subject_wire: request.subject.clone().unwrap_or_default(),

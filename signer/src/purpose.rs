@@ -6,6 +6,7 @@
 use crate::algorithm;
 use crate::ids::Uid;
 use crate::ledger::{KeyState, Purpose};
+use crate::parse::fencing;
 use crate::refusal::{Reason, Refusal};
 use keywright_pki::algorithm::KeyAlgorithm;
 use keywright_signer_protocol::v1alpha1 as wire;
@@ -139,7 +140,7 @@ pub fn parse(request: &wire::EnsureKeyRequest) -> Result<ValidKey, Refusal> {
         let rule = "only allowedCallers, ratePerSecond and burst constrain a key that signs no certificates";
         return Err(malformed("constraints", rule, "leave the others out"));
     }
-    Ok(ValidKey { uid, fencing: request.fencing_token, purpose, algorithm, constraints })
+    Ok(ValidKey { uid, fencing: fencing(request.fencing_token)?, purpose, algorithm, constraints })
 }
 
 #[cfg(test)]
@@ -170,6 +171,8 @@ mod tests {
             assert_eq!((refusal.reason, refusal.field.as_str()), (Reason::Malformed, "purpose"));
         }
         assert_eq!(parse(&request(4, 0)).unwrap_err().field, "keyAlgorithm");
+        let far = wire::EnsureKeyRequest { fencing_token: 1 << 53, ..request(4, 1) };
+        assert_eq!(parse(&far).unwrap_err().field, "fencingToken");
         let unnamed = wire::EnsureKeyRequest { key_uid: "x".into(), ..request(4, 1) };
         assert_eq!(parse(&unnamed).unwrap_err().field, "keyUid");
     }

@@ -6,6 +6,20 @@ pub use keywright_signer_protocol::v1alpha1::refusal::Reason;
 /// Bytes of an effect and of constraints that a refusal carries: it travels in a header.
 const LONGEST: usize = 48 << 10;
 
+/// Bytes of one text of a refusal. It may quote what was sent, twice over it goes into headers, and many clients read no
+/// more than 8 or 16 KiB of those: a longer one would reach the asker as a broken connection and not as a reason.
+const LONGEST_TEXT: usize = 1024;
+
+/// The text, or its beginning and its end, where the rule stands.
+fn short(text: String) -> String {
+    if text.len() <= LONGEST_TEXT {
+        return text;
+    }
+    let head = text.floor_char_boundary(LONGEST_TEXT / 4);
+    let tail = text.ceil_char_boundary(text.len() - LONGEST_TEXT * 5 / 8);
+    format!("{} [...] {}", text.get(..head).unwrap_or_default(), text.get(tail..).unwrap_or_default())
+}
+
 /// A request that nothing was signed for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {rule}; {fix}")]
@@ -49,7 +63,8 @@ impl Refusal {
         rule: impl Into<String>,
         fix: impl Into<String>,
     ) -> Self {
-        Self { reason, field: field.into(), rule: rule.into(), fix: fix.into(), newest_step: 0, about: None }
+        let (field, rule, fix) = (short(field.into()), short(rule.into()), short(fix.into()));
+        Self { reason, field, rule, fix, newest_step: 0, about: None }
     }
 
     /// A newer step of this object was signed: whoever asks works from an older state than there was.
@@ -111,5 +126,23 @@ impl Refusal {
             fix: self.fix.clone(),
             newest_step: self.newest_step,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_of_something_long_keeps_field_rule_and_fix_and_fits_into_headers() {
+        for long in ["x".repeat(900_000), "\u{e4}\u{1f600}".repeat(50_000)] {
+            let rule = format!("{long:?} is longer than 253 characters");
+            let refusal = Refusal::new(Reason::Malformed, "dnsNames[0]", rule, "shorten it");
+            assert!(refusal.rule.starts_with(&format!("{long:?}")[..7]), "{}", refusal.rule);
+            assert!(refusal.rule.ends_with("is longer than 253 characters"), "{}", refusal.rule);
+            assert!(refusal.to_string().len() < 2 * LONGEST_TEXT, "{}", refusal.to_string().len());
+        }
+        let exact = "y".repeat(LONGEST_TEXT);
+        assert_eq!(Refusal::new(Reason::Malformed, "", exact.clone(), "").rule, exact);
     }
 }

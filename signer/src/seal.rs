@@ -51,7 +51,9 @@ pub enum KekError {
     )]
     Exists(PathBuf),
     /// The disk refused.
-    #[error("key-encryption key {path}: {source}")]
+    #[error(
+        "key-encryption key {path}: {source}; see that its folder is there and that this user may use it"
+    )]
     Io {
         /// The file.
         path: PathBuf,

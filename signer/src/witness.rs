@@ -124,6 +124,11 @@ fn key_id(name: &str, key: &[u8]) -> [u8; 4] {
     id
 }
 
+/// Whether a witness can have this name: it stands in signature lines, between spaces.
+pub fn is_witness_name(name: &str) -> bool {
+    !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || c == '+')
+}
+
 /// A witness's key.
 pub struct WitnessKey {
     name: String,
@@ -133,8 +138,7 @@ pub struct WitnessKey {
 impl WitnessKey {
     /// From the witness's name and the 32-byte seed. `None` when the name has spaces or a plus, or the seed is refused.
     pub fn from_seed(name: &str, seed: &[u8; 32]) -> Option<Self> {
-        let good = !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || c == '+');
-        let pair = Ed25519KeyPair::from_seed_unchecked(seed).ok().filter(|_| good)?;
+        let pair = Ed25519KeyPair::from_seed_unchecked(seed).ok().filter(|_| is_witness_name(name))?;
         Some(Self { name: name.to_owned(), pair })
     }
 

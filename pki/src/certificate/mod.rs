@@ -12,5 +12,5 @@ mod validity;
 
 pub use parsed::{Certificate, MAX_LEN, ParseError};
 pub use serial::{Serial, SerialError};
-pub use template::{AssembleError, CaProfile, TbsDer, Template, TemplateError, assemble, seal};
+pub use template::{AssembleError, CaProfile, TbsDer, Template, TemplateError, assemble, fetched_urls, seal};
 pub use validity::{Validity, ValidityError};

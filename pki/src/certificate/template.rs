@@ -281,19 +281,23 @@ fn extension<T: Encode>(
     Ok(Extension { extn_id: oid, critical, extn_value: OctetString::new(value.to_der()?)? })
 }
 
-fn urls(field: &str, texts: &[String]) -> Result<Vec<GeneralName>, TemplateError> {
-    let mut names = Vec::with_capacity(texts.len());
-    for (index, text) in texts.iter().enumerate() {
-        let url = Uri::parse(text).map_err(|error| error.at(format!("{field}[{index}]")))?;
-        if !matches!(url.scheme(), "http" | "https" | "ldap" | "ldaps" | "ftp") {
-            let error = NameError::new(
-                text,
-                "has a scheme that verifiers do not fetch",
-                "use http:// (RFC 5280 4.2.1.13)",
-            );
-            return Err(error.at(format!("{field}[{index}]")).into());
+/// The URLs of a certificate's field, if verifiers would fetch them. Errors: the first that is none, with its index.
+pub fn fetched_urls(field: &str, texts: &[String]) -> Result<Vec<Uri>, NameError> {
+    let fetched = |text: &String| -> Result<Uri, NameError> {
+        let url = Uri::parse(text)?;
+        if matches!(url.scheme(), "http" | "https" | "ldap" | "ldaps" | "ftp") {
+            return Ok(url);
         }
-        names.push(GeneralName::UniformResourceIdentifier(Ia5String::new(url.as_str())?));
-    }
-    Ok(names)
+        let (rule, fix) = ("has a scheme that verifiers do not fetch", "use http:// (RFC 5280 4.2.1.13)");
+        Err(NameError::new(text, rule, fix))
+    };
+    let at = |(index, text)| fetched(text).map_err(|error| error.at(format!("{field}[{index}]")));
+    texts.iter().enumerate().map(at).collect()
+}
+
+fn urls(field: &str, texts: &[String]) -> Result<Vec<GeneralName>, TemplateError> {
+    let name = |url: &Uri| -> Result<_, TemplateError> {
+        Ok(GeneralName::UniformResourceIdentifier(Ia5String::new(url.as_str())?))
+    };
+    fetched_urls(field, texts)?.iter().map(name).collect()
 }

@@ -305,6 +305,8 @@ impl NameConstraints {
     /// OpenSSL (`NAME_CONSTRAINTS_check_CN`) and others fall back to the common name; so it must not say what a SAN
     /// may not say.
     fn check_common_name(&self, name: &str) -> Result<(), Violation> {
+        let prepared = prepared(name);
+        let name = prepared.as_str();
         if let Ok(ip) = name.parse::<IpAddr>() {
             let ip = ip.to_canonical();
             return self.check_ip("commonName", ip);
@@ -327,6 +329,19 @@ impl NameConstraints {
 
 impl AssociatedOid for NameConstraints {
     const OID: const_oid::ObjectIdentifier = const_oid::db::rfc5280::ID_CE_NAME_CONSTRAINTS;
+}
+
+/// A name as it compares (RFC 4518 sections 2.2 and 2.6.1): without characters that show nothing, and without spaces at its ends.
+/// So nothing but a name that reads differently escapes the look of a host name; full stops of other scripts are dots, as
+/// IDNA takes them.
+fn prepared(name: &str) -> String {
+    let unseen = |c: &char| {
+        matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180b}'..='\u{180e}' | '\u{200b}'..='\u{200f}'
+            | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}')
+    };
+    let dotted = |c| if matches!(c, '\u{3002}' | '\u{ff0e}' | '\u{ff61}') { '.' } else { c };
+    let seen: String = name.chars().filter(|c| !unseen(c)).map(dotted).collect();
+    seen.trim().to_owned()
 }
 
 /// Only characters of host names (and `_` and `*`, which some verifiers let pass), and a dot between two of them.

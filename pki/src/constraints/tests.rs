@@ -209,3 +209,30 @@ fn errors_name_the_field_with_its_prefix() {
         assert_eq!(error.field, "p.dnsDomains[0]");
     }
 }
+
+#[test]
+fn a_common_name_is_judged_as_it_compares_and_not_by_spaces_or_unseen_characters_around_it() {
+    let constraints = NameConstraints {
+        permitted: trees(&["a.example"], &["10.0.0.0/8"], &NONE, &NONE),
+        excluded: Subtrees::default(),
+    };
+    let check = |text: &str| field(constraints.check(&common_name(text), &SubjectAltNames::default()));
+    for name in [
+        "b.example ",
+        " b.example",
+        "b.example\u{a0}",
+        "\u{feff}b.example",
+        "b\u{200b}.example",
+        "b.ex\u{ad}ample",
+        "b\u{3002}example",
+        "b\u{ff0e}example",
+        "\u{202a}b.example\u{202c}",
+        " 11.0.0.1 ",
+    ] {
+        assert_eq!(check(name), Some("commonName"), "{name:?}");
+    }
+    for name in ["x.a.example ", "Payments, Inc.", "M\u{fc}ller\u{3002}", "10.1.1.1 ", "b.example and others"]
+    {
+        assert_eq!(check(name), None, "{name:?}");
+    }
+}

@@ -77,6 +77,14 @@ impl Trust {
         })
     }
 
+    /// What may be wrong with an entry that is not among those that witnesses saw.
+    fn until_cosigned(&self) -> &'static str {
+        if self.witnesses.is_empty() {
+            return "";
+        }
+        "; a newer one counts once witnesses have cosigned: see `keywright-signer log cosign`"
+    }
+
     fn witnessed(&self, note: &[u8]) -> Vec<Step> {
         check_witnesses(note, &self.witnesses, self.quorum)
     }
@@ -189,7 +197,8 @@ fn of_proof(
 const LOOKS: u32 = 20;
 const BETWEEN: Duration = Duration::from_millis(100);
 
-/// The newest checkpoint, as it was read and opened. `hint`: an index that it should cover, as the Secret says.
+/// The newest checkpoint, as it was read and opened; where witnesses have to have cosigned it, the newest that some did.
+/// `hint`: an index that it should cover, as the Secret says.
 async fn newest(
     source: &Source,
     trust: &Trust,
@@ -197,7 +206,11 @@ async fn newest(
 ) -> Result<(Vec<u8>, Result<Checkpoint, NoteError>), Failure> {
     let mut looks = 1;
     loop {
-        let note = source.checkpoint().await?;
+        let cosigned = if trust.witnesses.is_empty() { None } else { source.cosigned().await? };
+        let note = match cosigned {
+            Some(note) => note,
+            None => source.checkpoint().await?,
+        };
         let opened = trust.log.open(&note);
         let behind = opened.as_ref().is_ok_and(|checkpoint| hint.is_some_and(|hint| hint >= checkpoint.size));
         if !behind || looks == LOOKS {
@@ -243,12 +256,17 @@ async fn of_log(
         }
     };
     let Some(index) = index else {
-        let words = format!("no entry among {} is about this certificate", checkpoint.size);
+        let words =
+            format!("no entry among {} is about this certificate{}", checkpoint.size, trust.until_cosigned());
         steps.push(Step::of(false, "entry", &words));
         return Ok(Report::new(&subject, None, check::Facts::of(&checkpoint), steps));
     };
     if index >= checkpoint.size {
-        let words = format!("the log has {} entries, and index {index} lies behind them", checkpoint.size);
+        let words = format!(
+            "the log has {} entries, and index {index} lies behind them{}",
+            checkpoint.size,
+            trust.until_cosigned()
+        );
         steps.push(Step::of(false, "entry", &words));
         return Ok(Report::new(&subject, Some(index), check::Facts::of(&checkpoint), steps));
     }

@@ -60,6 +60,11 @@ impl Source {
         })
     }
 
+    /// The checkpoint that witnesses cosigned, where the log has one beside its newest.
+    pub(crate) async fn cosigned(&self) -> Result<Option<Vec<u8>>, Failure> {
+        self.read("checkpoint.cosigned").await
+    }
+
     /// A tile, or a wider one in its place: a log that grew since may have dropped the narrower.
     pub(crate) async fn tile(&self, tile: Tile) -> Result<Vec<u8>, Failure> {
         let mut paths = vec![tile.path()];

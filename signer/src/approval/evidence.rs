@@ -60,7 +60,7 @@ pub fn parse(uses: &[wire::ApprovalUse]) -> Result<Vec<Brought>, Refusal> {
     let malformed = |field: &str, rule: String| {
         Refusal::new(
             Reason::Malformed,
-            format!("approvals.{field}"),
+            ["approvals", field].join(if field.is_empty() { "" } else { "." }),
             rule,
             "name the ApprovalRequest as it stands",
         )

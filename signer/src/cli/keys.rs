@@ -1,15 +1,11 @@
 //! Commands on keys, with the signer stopped.
 
-use super::{CliError, KekArgs, seconds};
-use crate::custody;
+use super::{CliError, KekArgs, open_existing, seconds};
 use crate::ids::Uid;
 use crate::key_state::{change, name};
 use crate::ledger::KeyState;
-use crate::store::Store;
 use clap::{Args, Subcommand};
-use keywright_ambient::SystemEntropy;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 /// What is done with keys.
 #[derive(Debug, Subcommand)]
@@ -58,17 +54,15 @@ pub(super) fn keys(command: KeyCommand) -> Result<(), CliError> {
         KeyCommand::Destroy(one) => (one, KeyState::Destroyed),
     };
     let uid: Uid = one.uid.parse().map_err(|_| CliError::Uid(one.uid.clone()))?;
-    let kek = Arc::new(custody::open(&one.place.kek.spec()?, &one.place.state_dir, &SystemEntropy)?);
     let now = seconds();
-    let (store, rows) = Store::open(&one.place.state_dir, &kek, &SystemEntropy, now)?;
+    let (store, rows) = open_existing(&one.place.state_dir, one.place.kek, now)?;
     change(store, rows, uid, to, now)?;
     println!("{uid} is {}", name(to));
     Ok(())
 }
 
 fn list(place: Place) -> Result<(), CliError> {
-    let kek = Arc::new(custody::open(&place.kek.spec()?, &place.state_dir, &SystemEntropy)?);
-    let (_store, rows) = Store::open(&place.state_dir, &kek, &SystemEntropy, seconds())?;
+    let (_store, rows) = open_existing(&place.state_dir, place.kek, seconds())?;
     for (uid, row) in rows {
         let algorithm = crate::algorithm::from_wire(row.algorithm).map_or("unknown", |one| one.name());
         let state = KeyState::try_from(row.state).map_or("unknown", name);

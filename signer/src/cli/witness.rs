@@ -5,7 +5,7 @@ use crate::seal::{Kek, KekError};
 use crate::store::{StoreError, log_dir, read_verifier};
 use crate::witness::feed::{FeedError, Place, feed};
 use crate::witness::serve::{Witness, routes};
-use crate::witness::{WitnessKey, WitnessVerifier};
+use crate::witness::{WitnessKey, WitnessVerifier, is_witness_name};
 use clap::{Args, Subcommand};
 use keywright_ambient::{SystemClock, SystemEntropy};
 use keywright_secmem::GuardedBytes;
@@ -92,6 +92,32 @@ pub enum WitnessError {
     /// No witness cosigned.
     #[error("no witness cosigned; see above")]
     None,
+    /// The key's file cannot be read.
+    #[error("--key-file {path}: {source}; make a key with `keywright-signer witness key`, or name its file")]
+    Unread {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The folder of its memory.
+    #[error(
+        "--state-dir {path}: {source}; see that it is writable, and that no other witness runs on it: two on one folder would cosign a fork"
+    )]
+    Memory {
+        /// Which folder.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The address is not to be had.
+    #[error("--listen {address}: {source}; choose another address")]
+    Listen {
+        /// Which.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The system refuses something ordinary.
     #[error("system: {0}")]
     System(#[from] std::io::Error),
@@ -99,13 +125,14 @@ pub enum WitnessError {
 
 fn key(identity: &Identity) -> Result<WitnessKey, WitnessError> {
     let unusable = || WitnessError::KeyFile(identity.key_file.clone());
-    let mut file = File::open(&identity.key_file)?;
-    let about = file.metadata()?;
+    let unread = |source| WitnessError::Unread { path: identity.key_file.clone(), source };
+    let mut file = File::open(&identity.key_file).map_err(unread)?;
+    let about = file.metadata().map_err(unread)?;
     if about.mode() & 0o077 != 0 || about.len() != 32 {
         return Err(unusable());
     }
     let mut seed = GuardedBytes::zeroed(32).map_err(|_| unusable())?;
-    file.read_exact(&mut seed)?;
+    file.read_exact(&mut seed).map_err(unread)?;
     let seed: &[u8; 32] = <&[u8; 32]>::try_from(&seed[..]).map_err(|_| unusable())?;
     WitnessKey::from_seed(&identity.name, seed).ok_or_else(|| WitnessError::Name(identity.name.clone()))
 }
@@ -114,6 +141,10 @@ fn key(identity: &Identity) -> Result<WitnessKey, WitnessError> {
 pub(super) fn witness(command: WitnessCommand) -> Result<(), WitnessError> {
     match command {
         WitnessCommand::Key(identity) => {
+            // Before there is a file: it would be in the way of the next try.
+            if !is_witness_name(&identity.name) {
+                return Err(WitnessError::Name(identity.name));
+            }
             Kek::create(&identity.key_file, &SystemEntropy)?;
             println!("{}", key(&identity)?.text());
             Ok(())
@@ -124,10 +155,15 @@ pub(super) fn witness(command: WitnessCommand) -> Result<(), WitnessError> {
                 .iter()
                 .map(|text| Verifier::parse(text).ok_or_else(|| WitnessError::LogKey(text.clone())));
             let logs = logs.collect::<Result<Vec<_>, _>>()?;
-            let witness = Witness::new(serve.state_dir, key(&serve.identity)?, logs, Arc::new(SystemClock))?;
+            let key = key(&serve.identity)?;
+            let memory = |source| WitnessError::Memory { path: serve.state_dir.clone(), source };
+            let witness = Witness::new(serve.state_dir.clone(), key, logs, Arc::new(SystemClock));
+            let witness = witness.map_err(memory)?;
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
             runtime.block_on(async {
-                let listener = tokio::net::TcpListener::bind(serve.listen).await?;
+                let listener = tokio::net::TcpListener::bind(serve.listen).await;
+                let address = serve.listen;
+                let listener = listener.map_err(|source| WitnessError::Listen { address, source })?;
                 tracing::info!(listen = %serve.listen, "witness is ready");
                 Ok(axum::serve(listener, routes(Arc::new(witness))).await?)
             })

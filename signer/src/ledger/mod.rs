@@ -43,7 +43,9 @@ const WAIT_AT: usize = 32 << 20;
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum LedgerError {
     /// Another process has it open.
-    #[error("ledger: another signer has it open; one state folder serves one signer at a time")]
+    #[error(
+        "ledger: another process has it open, a signer or a command like this one, and one state folder serves one at a time; stop that one first, then try again"
+    )]
     InUse,
     /// The disk or the file refuses.
     #[error("ledger: {0}; see that the volume is mounted, writable and not full")]

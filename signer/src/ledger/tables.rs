@@ -19,6 +19,9 @@ const AUTHORITIES: TableDefinition<&[u8; 16], &[u8]> = TableDefinition::new("aut
 const MARKS: TableDefinition<&[u8; 32], &[u8]> = TableDefinition::new("marks");
 const PLAIN: TableDefinition<u64, &[u8]> = TableDefinition::new("plain");
 
+/// Said of a file that the database cannot read: no free space and no mount brings it back.
+const DAMAGED: &str = "its file is damaged, or is none of this signer";
+
 /// Memory that redb may keep pages in.
 const CACHE_BYTES: usize = 6 << 20;
 
@@ -30,6 +33,10 @@ pub(super) struct Tables {
 fn failed(error: impl Into<redb::Error>) -> LedgerError {
     match error.into() {
         redb::Error::DatabaseAlreadyOpen => LedgerError::InUse,
+        redb::Error::Corrupted(_) => LedgerError::Untrue(DAMAGED),
+        redb::Error::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => {
+            LedgerError::Untrue(DAMAGED)
+        }
         other => LedgerError::Storage(other.to_string()),
     }
 }

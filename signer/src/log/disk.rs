@@ -38,7 +38,12 @@ pub enum DiskError {
         /// Number of entries before.
         earlier: u64,
     },
-    /// A tile is missing, cut, or not what the checkpoint commits to.
+    /// A file of the log is not there.
+    #[error(
+        "log: {0} is missing; restore it from a copy of the log: old bundles of entries may lie in the archive"
+    )]
+    Missing(PathBuf),
+    /// A tile is cut, or not what the checkpoint commits to.
     #[error(
         "log: {what} was cut or edited; restore the log folder, and run `keywright-signer log fsck` to see how far it is sound"
     )]
@@ -95,7 +100,7 @@ impl LogDir {
                 Err(error) => return Err(Self::io(&candidate)(error)),
             }
         }
-        Err(DiskError::Damaged { what: wanted.display().to_string() })
+        Err(DiskError::Missing(wanted))
     }
 
     /// The first `width` hashes of a hash tile.

@@ -23,7 +23,7 @@ pub struct Sound {
 pub fn fsck(dir: &LogDir, verifier: &Verifier, earlier: &[Checkpoint]) -> Result<Sound, DiskError> {
     let damaged = |what: String| DiskError::Damaged { what };
     let checkpoint =
-        dir.checkpoint(verifier)?.ok_or_else(|| damaged("the checkpoint (it is missing)".into()))?;
+        dir.checkpoint(verifier)?.ok_or_else(|| DiskError::Missing(dir.root().join("checkpoint")))?;
     if let Some(longer) = earlier.iter().find(|one| one.size > checkpoint.size) {
         return Err(DiskError::Cut { size: checkpoint.size, earlier: longer.size });
     }

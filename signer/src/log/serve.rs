@@ -45,7 +45,7 @@ async fn tile(State(dir): State<LogDir>, Path(path): Path<String>) -> Response {
             ];
             (headers, bytes).into_response()
         }
-        Ok(Err(DiskError::Damaged { .. })) => StatusCode::NOT_FOUND.into_response(),
+        Ok(Err(DiskError::Damaged { .. } | DiskError::Missing(_))) => StatusCode::NOT_FOUND.into_response(),
         Ok(Err(_)) | Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
     }
 }

@@ -46,8 +46,30 @@ pub enum FeedError {
         /// Why.
         source: io::Error,
     },
+    /// The witness saw another history of this log.
+    #[error(
+        "witness {address} saw this log with other entries before: its key signed two histories, or the log was put back and grew again; keep this checkpoint and the witness's as proof, and find out before anybody relies on either"
+    )]
+    Forked {
+        /// Which.
+        address: String,
+    },
+    /// The witness saw more of this log than there is.
+    #[error(
+        "witness {address} saw {seen} entries of this log, which has {size} now: it was cut or put back; restore the newest state folder"
+    )]
+    Cut {
+        /// Which.
+        address: String,
+        /// How many it saw.
+        seen: u64,
+        /// How many there are.
+        size: u64,
+    },
     /// The witness refused.
-    #[error("witness {address} answered {status}: {text}")]
+    #[error(
+        "witness {address} answered {status}: {text}; see the witness's own log, and that it knows this log's key"
+    )]
     Refused {
         /// Which.
         address: String,
@@ -113,7 +135,14 @@ async fn ask(dir: &LogDir, note: &str, size: u64, witness: &Place) -> Result<(u6
                 return time.map(|time| (time, text)).ok_or_else(|| FeedError::Invalid(address.clone()));
             }
             (409, Ok(seen)) if seen <= size && seen != old => old = seen,
-            (status, _) => return Err(FeedError::Refused { address: address.clone(), status, text }),
+            (409, Ok(seen)) if seen > size => {
+                return Err(FeedError::Cut { address: address.clone(), seen, size });
+            }
+            (422, _) => return Err(FeedError::Forked { address: address.clone() }),
+            (status, _) => {
+                let text = text.trim_end().to_owned();
+                return Err(FeedError::Refused { address: address.clone(), status, text });
+            }
         }
     }
     Err(FeedError::Invalid(address.clone()))
@@ -186,7 +215,22 @@ mod tests {
         let fork = LogDir::new(temp.path().join("fork"));
         let mut other = Log::new(fork.clone(), log_key(), Edge::default(), Vec::new());
         other.publish(&vec![b"other".to_vec(); 2000]).unwrap();
-        let results = feed(&fork, &verifier, &[place]).await.unwrap();
-        assert!(matches!(results[0], Err(FeedError::Refused { status: 422, .. })), "{results:?}");
+        let results = feed(&fork, &verifier, std::slice::from_ref(&place)).await.unwrap();
+        assert!(matches!(results[0], Err(FeedError::Forked { .. })), "{results:?}");
+        // The same log, put back.
+        let back = LogDir::new(temp.path().join("back"));
+        Log::new(back.clone(), log_key(), Edge::default(), Vec::new()).publish(&[vec![0; 4]]).unwrap();
+        let results = feed(&back, &verifier, &[place]).await.unwrap();
+        assert!(matches!(results[0], Err(FeedError::Cut { seen: 1006, size: 1, .. })), "{results:?}");
+    }
+
+    #[tokio::test]
+    async fn one_folder_is_the_memory_of_one_witness_at_a_time() {
+        let temp = tempfile::tempdir().unwrap();
+        let of = || Witness::new(temp.path().to_owned(), witness_key(), Vec::new(), Arc::new(SystemClock));
+        let first = of().unwrap();
+        assert_eq!(of().err().map(|error| error.kind()), Some(io::ErrorKind::WouldBlock));
+        drop(first);
+        of().unwrap();
     }
 }

@@ -27,10 +27,12 @@ pub struct Witness {
     clock: Arc<dyn Clock>,
     /// One request at a time: what is judged must still be so when it is remembered.
     turn: Mutex<()>,
+    /// One witness at a time, for the same reason; the system lets go of it when the process ends.
+    _only: File,
 }
 
 impl Witness {
-    /// A witness of these logs that remembers in `folder`, which it makes. Errors: the disk's.
+    /// A witness of these logs that remembers in `folder`, which it makes. Errors: the disk's; another witness has it.
     pub fn new(
         folder: PathBuf,
         key: WitnessKey,
@@ -38,7 +40,9 @@ impl Witness {
         clock: Arc<dyn Clock>,
     ) -> io::Result<Self> {
         fs::create_dir_all(&folder)?;
-        Ok(Self { folder, key, logs, clock, turn: Mutex::new(()) })
+        let only = File::create(folder.join("lock"))?;
+        only.try_lock()?;
+        Ok(Self { folder, key, logs, clock, turn: Mutex::new(()), _only: only })
     }
 
     fn path(&self, log: &Verifier) -> PathBuf {
@@ -107,7 +111,8 @@ async fn add(State(witness): State<Arc<Witness>>, body: Bytes) -> Response {
         Ok(Ok(Err(refused))) => answer(&refused),
         Ok(Err(error)) => {
             tracing::error!(%error, "the witness cannot remember; it cosigns nothing");
-            StatusCode::SERVICE_UNAVAILABLE.into_response()
+            (StatusCode::SERVICE_UNAVAILABLE, "the witness cannot remember, and cosigns nothing\n")
+                .into_response()
         }
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }

@@ -113,7 +113,7 @@ async fn a_key_answers_its_callers_only_and_another_cannot_even_raise_the_fence(
     operator.ensure_key(key(1, wire::KeyPurpose::Ssh)).await.unwrap();
     let mine = leaf(&uid(2), &new_key(KeyAlgorithm::Ed25519));
     operator.issue(mine.clone()).await.unwrap();
-    let high = u64::MAX;
+    let high = (1 << 53) - 1;
     // The stored answer too: what was made for one caller is not handed to another.
     let refused = second.issue(wire::IssueRequest { fencing_token: high, ..mine }).await.unwrap_err();
     assert_eq!(told(&refused), (Reason::Forbidden, "authorityUid".into()));
@@ -254,7 +254,7 @@ async fn what_is_outside_the_constraints_is_refused_on_the_wire_in_batches_too_a
     let mut operator = world.client("operator-tls");
     operator.ensure_authority(root()).await.unwrap();
     operator.ensure_authority(child()).await.unwrap();
-    let edits: [Edit; 20] = [
+    let edits: [Edit; 24] = [
         |r| r.sans.as_mut().unwrap().dns_names = vec!["example.org".into()],
         |r| r.sans.as_mut().unwrap().dns_names = vec!["notexample.com".into()],
         |r| r.sans.as_mut().unwrap().dns_names = vec!["*.org".into()],
@@ -266,6 +266,11 @@ async fn what_is_outside_the_constraints_is_refused_on_the_wire_in_batches_too_a
             r.subject = common_name("evil.example.org");
         },
         |r| r.subject = common_name("evil.example.org"),
+        |r| r.subject = common_name("\u{feff}evil.example.org "),
+        // More than headers hold: the reason has to arrive all the same.
+        |r| r.sans.as_mut().unwrap().dns_names = vec!["x".repeat(900_000)],
+        |r| r.usages = vec!["evil".repeat(100_000)],
+        |r| r.fencing_token = u64::MAX,
         |r| r.duration_seconds = u64::MAX,
         |r| r.duration_seconds = i64::MAX as u64,
         |r| r.duration_seconds = 90 * 86_400 + 1,
@@ -309,6 +314,36 @@ async fn what_is_outside_the_constraints_is_refused_on_the_wire_in_batches_too_a
     assert_eq!(entries.iter().filter(|entry| entry["kind"] == "intent").count(), 2, "the two authorities");
     let text = serde_json::to_string(&entries).unwrap();
     assert!(!text.contains("example") && !text.contains("evil"), "no name is in the log");
+}
+
+/// Edits one field of a request for an authority.
+type EditOfAuthority = fn(&mut wire::EnsureAuthorityRequest);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_authority_that_could_never_sign_a_leaf_is_not_made() {
+    let mut world = World::new();
+    world.start();
+    let mut operator = world.client("operator-tls");
+    let edits: [(&str, EditOfAuthority); 5] = [
+        ("crlDistributionPoints[1]", |r| {
+            r.constraints.as_mut().unwrap().crl_distribution_points =
+                vec!["http://a.example/crl".into(), "javascript:x".into()];
+        }),
+        ("ocspServers[0]", |r| r.constraints.as_mut().unwrap().ocsp_servers = vec![String::new()]),
+        ("issuingCertificateURLs", |r| {
+            r.constraints.as_mut().unwrap().issuing_certificate_urls = vec!["http://a.example/".into(); 9];
+        }),
+        ("requestKey.step", |r| r.request_key.as_mut().unwrap().step = 1 << 53),
+        ("fencingToken", |r| r.fencing_token = 1 << 53),
+    ];
+    for (field, edit) in edits {
+        let mut request = root();
+        request.constraints.get_or_insert_default();
+        edit(&mut request);
+        let refused = operator.ensure_authority(request).await.unwrap_err();
+        assert_eq!(told(&refused), (Reason::Malformed, field.to_owned()));
+    }
+    operator.ensure_authority(root()).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

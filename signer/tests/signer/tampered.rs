@@ -116,3 +116,17 @@ async fn a_log_that_was_cut_or_replaced_by_another_history_is_refused_and_told()
     fs::rename(world.path("aside"), &log).unwrap();
     world.start();
 }
+
+#[test]
+fn commands_by_hand_make_no_signer_where_none_was() {
+    let world = World::new();
+    let (state, kek) = (world.path("mistyped"), world.path("kek"));
+    let places = ["--state-dir", state.to_str().unwrap(), "--kek-file", kek.to_str().unwrap()];
+    for command in [&["key", "list"][..], &["key", "disable"], &["fencing", "reset"]] {
+        let uid: &[&str] = if command[1] == "disable" { &[ROOT] } else { &[] };
+        let output = World::command(&[command, &places, uid].concat());
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && said.contains("holds no ledger"), "{command:?}: {said}");
+        assert!(!state.exists(), "{command:?} made a state folder");
+    }
+}

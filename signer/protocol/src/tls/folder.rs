@@ -115,7 +115,9 @@ pub enum TlsError {
         what: &'static str,
     },
     /// `peers.json` does not parse.
-    #[error("peers.json: {0}")]
+    #[error(
+        "peers.json: {0}; it reads {{\"peers\": [{{\"name\": \"...\", \"role\": \"operator\", \"spkiSha256\": \"64 hex digits\"}}]}}"
+    )]
     Peers(String),
     /// The pieces do not fit together (key and certificate differ, a root that is none).
     #[error("the TLS folder does not fit together: {0}; write ca.crt, tls.crt and tls.key of one issuance")]
