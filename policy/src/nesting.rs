@@ -78,7 +78,7 @@ pub(crate) fn too_deep(rego: &str) -> Option<TooDeep> {
         };
         match (within, c) {
             // The quote that begins a text, and the one that ends it.
-            (Within::Text | Within::RawText, '"' | '`') | (Within::Code, '"' | '`') => scan.operand(),
+            (Within::Text | Within::RawText | Within::Code, '"' | '`') => scan.operand(),
             (Within::Code, _) if !in_word => {
                 let deep = scan.sign(c);
                 if deep.is_some() {
