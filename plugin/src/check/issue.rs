@@ -37,12 +37,16 @@ pub(super) async fn issue(cluster: &Cluster, limit: Limit, machine: &Machine) ->
     let tried = try_it(cluster, &name, limit, machine).await;
     let took = machine.clock.monotonic().saturating_duration_since(started);
     let left = remove(cluster, &name).await;
-    judge(tried.map(|words| format!("{words}, {:.1} s", took.as_secs_f64())), left, &cluster.namespace)
+    judge(
+        tried.map(|words| format!("{words}, {:.1} s", took.as_secs_f64())),
+        left.as_deref(),
+        &cluster.namespace,
+    )
 }
 
 /// What to think of a try, and of what could not be removed after it. Pure.
-fn judge(tried: Result<String, Failure>, left: Option<String>, namespace: &str) -> Finding {
-    let with_left = |words: String| match &left {
+fn judge(tried: Result<String, Failure>, left: Option<&str>, namespace: &str) -> Finding {
+    let with_left = |words: String| match left {
         Some(left) => format!("{words}; and {left}"),
         None => words,
     };
@@ -173,7 +177,7 @@ mod tests {
 
     #[test]
     fn what_is_left_behind_is_said() {
-        let left = || Some("cannot delete Certificate \"keywright-check-1\": no webhook".to_owned());
+        let left = || Some("cannot delete Certificate \"keywright-check-1\": no webhook");
         let good = || Ok("issued and verified".to_owned());
         let bad = || Err(Failure::NotAsWanted("the certificate is not Ready".to_owned()));
         for (tried, left, verdict, names) in [

@@ -265,7 +265,7 @@ mod tests {
             ("clock of the API server", Verdict::Warning, |o| o.clocks.0 = None),
             ("resource definitions", Verdict::Failed, |o| o.definitions[0].state = DefinitionState::Missing),
             ("resource definitions", Verdict::Failed, |o| {
-                o.definitions[0].state = DefinitionState::NotServed
+                o.definitions[0].state = DefinitionState::NotServed;
             }),
             ("resource definitions", Verdict::Warning, |o| {
                 o.definitions[0].state = DefinitionState::OfAnotherVersion;
