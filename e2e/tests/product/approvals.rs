@@ -133,7 +133,7 @@ async fn two_of_a_group_agree_and_nobody_to_their_own_and_no_machine_and_nobody_
     let (done, said) = plugin(plane, "alice", &["approve", &request, "--reason", "seen"]);
     assert!(done && said.contains("web.example.test"), "{said}");
     let (again, said) = plugin(plane, "alice", &["approve", &request]);
-    assert!(!again && said.contains("already exists"), "{said}");
+    assert!(!again && said.contains("you voted on request"), "{said}");
     assert!(secrets(plane).get_opt("web").await.unwrap().is_none(), "one is not two");
 
     let (done, said) = plugin(plane, "bob", &["approve", &request]);
