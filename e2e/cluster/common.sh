@@ -2,6 +2,8 @@
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 checkout=$(cd "$here/../.." && pwd)
 state=${KEYWRIGHT_CLUSTER:-$checkout/.keywright/cluster}
+# The release binaries.
+built=${KEYWRIGHT_BIN:-${CARGO_TARGET_DIR:-$checkout/target}/release}
 kubeconfig=$state/kubeconfig/admin
 api=https://10.77.0.1:6443
 # Name, address, pod range and fixed MAC address of each node.

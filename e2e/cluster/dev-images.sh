@@ -6,7 +6,6 @@
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 out=${1:?usage: e2e/cluster/dev-images.sh FOLDER}
-built=${KEYWRIGHT_BIN:-${CARGO_TARGET_DIR:-$checkout/target}/release}
 version=$(sed -nE 's/^appVersion: (.*)$/\1/p' "$checkout/charts/keywright/Chart.yaml")
 mkdir -p "$out"
 work=$(mktemp -d)

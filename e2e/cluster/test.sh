@@ -31,7 +31,7 @@ issues() {
   local said
   said=$(kubectl_keywright check --issue -n keywright-check 2>&1) || { echo "$said"; return 1; }
 }
-kubectl_keywright() { "${KEYWRIGHT_BIN:-${CARGO_TARGET_DIR:-$checkout/target}/release}/kubectl-keywright" "$@"; }
+kubectl_keywright() { "$built/kubectl-keywright" "$@"; }
 lease() { kubectl "${system[@]}" get lease keywright-operator -o "jsonpath={.spec.$1}"; }
 serial() { kubectl -n shop get secret web-tls -o 'jsonpath={.data.tls\.crt}' | base64 -d | openssl x509 -noout -serial; }
 authority() { kubectl -n shop get issuer shop -o 'jsonpath={.status.authority.certificate}' | sha256sum; }
@@ -241,7 +241,7 @@ varint() {
 webhook_rolling_under_load() {
   local load said
   said=$(mktemp)
-  "${KEYWRIGHT_BIN:-${CARGO_TARGET_DIR:-$checkout/target}/release}/keywright-dev" admissions --per-second 200 >"$said" 2>&1 &
+  "$built/keywright-dev" admissions --per-second 200 >"$said" 2>&1 &
   load=$!
   kubectl "${system[@]}" rollout restart deployment/keywright-webhook >/dev/null &&
     kubectl "${system[@]}" rollout status --timeout=180s deployment/keywright-webhook >/dev/null &&
